@@ -1,0 +1,45 @@
+#pragma once
+
+/* Why something failed: a kind that code decides by, a sentence for people, and where the cause is
+ * one that a user is told about, the row of model/failure.c that says so.
+ *
+ * Every function that can fail returns bool and takes `struct error *error` last. It touches *error
+ * only when it returns false. */
+
+#include "base/compiler.h"
+
+struct failure; /* model/failure.h */
+
+enum error_kind {
+    ERROR_NONE = 0,
+    ERROR_BAD_INPUT, /* the caller's data is wrong; a retry cannot help */
+    ERROR_DENIED,
+    ERROR_NOT_FOUND,
+    ERROR_CONFLICT,    /* someone else changed it first */
+    ERROR_TOO_LARGE,   /* a bound was reached */
+    ERROR_UNAVAILABLE, /* a peer, disk or network failed; the outcome is unknown; retry later */
+    ERROR_INTERNAL,    /* our bug, or stored data we cannot read */
+};
+
+#define ERROR_TEXT_SIZE 240
+
+struct error {
+    enum error_kind kind;
+    const struct failure *failure; /* NULL where the cause is not one of the user's */
+    char text[ERROR_TEXT_SIZE];
+};
+
+/* Both return false, so that failing is one line: return error_set(error, …). A text that does not
+ * fit is cut. `error` may be NULL where the caller does not want to know. */
+bool error_set(struct error *error, enum error_kind kind, const char *format, ...)
+    PRINTF_FORMAT(3, 4);
+bool error_prefix(struct error *error, const char *format, ...) PRINTF_FORMAT(2, 3);
+
+/* Sets kind and text from an errno value: "open /x: No such file or directory". ENOENT is
+ * NOT_FOUND, ENOSPC and EDQUOT are TOO_LARGE, EEXIST is CONFLICT, EACCES and EPERM are DENIED, all
+ * else is UNAVAILABLE. */
+bool error_set_errno(struct error *error, int errno_value, const char *format, ...)
+    PRINTF_FORMAT(3, 4);
+
+/* Names for logs: "unavailable". */
+const char *error_kind_name(enum error_kind kind);

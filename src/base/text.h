@@ -1,0 +1,46 @@
+#pragma once
+
+/* Text from outside: bounded copies, numbers with units, UTF-8, escaping. All pure. */
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/* Copies as much as fits, never splitting a UTF-8 character; always ends with NUL. False: cut. */
+bool text_copy(char *out_text, size_t size, const char *text);
+bool text_equals_ignoring_case(const char *a, const char *b); /* ASCII only */
+bool text_starts_with(const char *text, const char *prefix);
+
+/* RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */
+bool text_is_utf8(const void *bytes, size_t size);
+/* For text of people: every byte that is not UTF-8 becomes U+FFFD, control characters (C0, DEL, C1,
+ * and the bidirectional marks that let a name lie about its end) are left out. */
+MUST_CHECK bool text_clean(const void *bytes, size_t size, struct buffer *out_text,
+                           struct error *error);
+
+/* The whole text must be the number: no sign, no space, no exponent. ERROR_BAD_INPUT says what was
+ * expected. */
+MUST_CHECK bool text_parse_count(const char *text, uint64_t most, uint64_t *out_count,
+                                 struct error *error);
+/* "1.25", digits with at most one point; ERROR_BAD_INPUT out of [least, most]. A leading minus
+ * where least is negative. Independent of the locale. */
+MUST_CHECK bool text_parse_real(const char *text, double least, double most, double *out_real,
+                                struct error *error);
+/* A number and a unit: ms s m h d ("30s", "250ms"). "0" and "off" are 0. */
+MUST_CHECK bool text_parse_duration_ms(const char *text, int64_t *out_ms, struct error *error);
+/* A number and a unit: B KiB MiB GiB TiB, or kB MB GB TB. "0" and "off" are 0. */
+MUST_CHECK bool text_parse_size(const char *text, uint64_t *out_bytes, struct error *error);
+
+#define TEXT_UNIT_SIZE 32
+/* The largest unit that divides it: "30s", "4GiB"; 0 is "off". What the parsers take. */
+void text_format_duration_ms(int64_t ms, char out_text[TEXT_UNIT_SIZE]);
+void text_format_size(uint64_t bytes, char out_text[TEXT_UNIT_SIZE]);
+/* For people: "18.3 MB", "20:00", "1:02:03". */
+void text_format_size_for_people(uint64_t bytes, char out_text[TEXT_UNIT_SIZE]);
+void text_format_length_for_people(double seconds, char out_text[TEXT_UNIT_SIZE]);
+
+/* & < > " ' as character references. */
+MUST_CHECK bool text_escape_html(const char *text, struct buffer *out_text, struct error *error);
+/* RFC 3986: all but unreserved characters as %XX. */
+MUST_CHECK bool text_escape_percent(const char *text, struct buffer *out_text, struct error *error);
