@@ -12,12 +12,12 @@
 #define CLAIMS_AUDIENCE "tapedeck"
 
 struct claims {
-    struct id user_id;                /* `sub` */
-    char email[CLAIMS_EMAIL_SIZE];    /* `username` */
-    bool is_admin;                    /* `admin` */
-    int64_t epoch;                    /* of the account when it was issued */
+    struct id user_id;                 /* `sub` */
+    char email[CLAIMS_EMAIL_SIZE];     /* `username` */
+    bool is_admin;                     /* `admin` */
+    int64_t epoch;                     /* of the account when it was issued */
     int64_t issued_at_s, expires_at_s; /* `iat`, `exp`: seconds since 1970 */
-    struct id token_id;               /* `jti` */
+    struct id token_id;                /* `jti` */
 };
 
 json_t *claims_to_json(const struct claims *claims); /* with `iss` and `aud` */

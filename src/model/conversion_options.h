@@ -15,7 +15,7 @@ enum conversion_tags { CONVERSION_TAGS_SOURCE, CONVERSION_TAGS_NONE };
 enum conversion_notify { CONVERSION_NOTIFY_EMAIL, CONVERSION_NOTIFY_NONE };
 
 struct conversion_options {
-    uint32_t bitrate_kbps;   /* CBR; 0: not given, 128 unless vbr_quality is */
+    uint32_t bitrate_kbps; /* CBR; 0: not given, 128 unless vbr_quality is */
     bool has_vbr_quality;
     uint32_t vbr_quality;    /* 0 (best) to 9 */
     uint32_t sample_rate_hz; /* one that MPEG 1, 2 or 2.5 knows; 0: the source's, or the nearest */
