@@ -71,11 +71,17 @@ void buffer_consume(struct buffer *buffer, size_t size)
     buffer->size -= size;
 }
 
+void buffer_truncate(struct buffer *buffer, size_t size)
+{
+    assert(size <= buffer->size);
+    buffer->size = size;
+    if (buffer->bytes != NULL)
+        buffer->bytes[size] = '\0';
+}
+
 void buffer_clear(struct buffer *buffer)
 {
-    buffer->size = 0;
-    if (buffer->bytes != NULL)
-        buffer->bytes[0] = '\0';
+    buffer_truncate(buffer, 0);
 }
 
 const char *buffer_text(const struct buffer *buffer)

@@ -24,6 +24,8 @@ MUST_CHECK bool buffer_append_format(struct buffer *buffer, struct error *error,
 
 /* Removes the first bytes. */
 void buffer_consume(struct buffer *buffer, size_t size);
-void buffer_clear(struct buffer *buffer);             /* keeps the memory */
+void buffer_clear(struct buffer *buffer); /* keeps the memory */
+/* Back to an earlier size: how an append of several steps takes itself back. */
+void buffer_truncate(struct buffer *buffer, size_t size);
 const char *buffer_text(const struct buffer *buffer); /* "" where nothing was added */
 void buffer_finish(struct buffer *buffer);            /* frees; the buffer can be used again */

@@ -3,7 +3,9 @@
 /* JSON from outside, with jansson: bounded, types checked, errors that name the member.
  *
  * Members that nobody asks for are ignored. The getters below leave *out untouched and return true
- * where an optional member is missing or null; a member of another type is ERROR_BAD_INPUT. */
+ * where an optional member is missing or null; a member of another type is ERROR_BAD_INPUT.
+ *
+ * For CLEANUP there is jansson's own json_decrefp(json_t **). */
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -11,8 +13,6 @@
 #include <stdint.h>
 
 #define JSON_DEPTH_MAX 16
-
-void json_decrefp(json_t **json); /* for CLEANUP; NULL is fine */
 
 /* One JSON value and nothing after it; duplicate members, NUL in strings and depth over
  * JSON_DEPTH_MAX are ERROR_BAD_INPUT. */
@@ -33,7 +33,8 @@ MUST_CHECK bool json_get_real(const json_t *object, const char *member, enum jso
 MUST_CHECK bool json_get_bool(const json_t *object, const char *member, enum json_need need,
                               bool *out_bool, struct error *error);
 
-/* Setters on an object that we build: they abort out of memory, as all our small allocations do. */
+/* Setters on an object that we build: they abort out of memory, as all our small allocations do.
+ * Text that is not UTF-8 is put through text_clean(); a real that JSON cannot say becomes null. */
 void json_set_text(json_t *object, const char *member, const char *text); /* NULL: null */
 void json_set_integer(json_t *object, const char *member, int64_t integer);
 void json_set_real(json_t *object, const char *member, double real);

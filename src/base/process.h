@@ -1,8 +1,9 @@
 #pragma once
 
 /* Child processes and signals. A child is always exec'd, starts with no descriptor but those it is
- * given, and dies with its parent (PR_SET_PDEATHSIG, checked against the parent's death in
- * between). */
+ * given and with no signal blocked, caught or ignored, and dies with its parent (PR_SET_PDEATHSIG,
+ * checked against the parent's death in between). All of it may be called from threaded programs.
+ */
 
 #include "base/error.h"
 #include <stddef.h>

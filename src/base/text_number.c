@@ -1,0 +1,185 @@
+#include "base/text.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Reads digits as far as they go. False: none, or more than a uint64_t holds. */
+static bool read_digits(const char **at, uint64_t *out_number)
+{
+    const char *start = *at;
+    uint64_t number = 0;
+    for (; **at >= '0' && **at <= '9'; (*at)++) {
+        uint64_t digit = (uint64_t)(**at - '0');
+        if (number > (UINT64_MAX - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    *out_number = number;
+    return *at != start;
+}
+
+bool text_parse_count(const char *text, uint64_t most, uint64_t *out_count, struct error *error)
+{
+    const char *at = text;
+    uint64_t count;
+    if (!read_digits(&at, &count) || *at != '\0' || count > most)
+        return error_set(error, ERROR_BAD_INPUT, "expected a whole number from 0 to %" PRIu64,
+                         most);
+    *out_count = count;
+    return true;
+}
+
+/* Digits with at most one point between them, up to nineteen bytes: read as one integer and divided
+ * once, so that the locale has no say and no rounding adds up. */
+static bool read_decimal(const char *at, double *out_real)
+{
+    const char *start = at;
+    const char *point = NULL;
+    uint64_t number = 0;
+    double divisor = 1;
+    for (; *at != '\0' && at - start < 19; at++) {
+        if (*at == '.' && point == NULL) {
+            point = at;
+            continue;
+        }
+        if (*at < '0' || *at > '9')
+            return false;
+        number = number * 10 + (uint64_t)(*at - '0');
+        if (point != NULL)
+            divisor *= 10;
+    }
+    if (at == start || *at != '\0' || point == start || point == at - 1)
+        return false;
+    *out_real = (double)number / divisor;
+    return true;
+}
+
+bool text_parse_real(const char *text, double least, double most, double *out_real,
+                     struct error *error)
+{
+    bool is_negative = text[0] == '-' && least < 0;
+    double real = 0;
+    bool is_number = read_decimal(text + is_negative, &real);
+    if (is_negative)
+        real = -real;
+    if (!is_number || real < least || real > most)
+        return error_set(error, ERROR_BAD_INPUT, "expected a number from %g to %g, like 1.25",
+                         least, most);
+    *out_real = real;
+    return true;
+}
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* Largest first: formatting takes the first that divides. */
+static const struct unit duration_units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+};
+
+static const struct unit size_units[] = {
+    {"TiB", UINT64_C(1) << 40},   {"TB", UINT64_C(1000000000000)}, {"GiB", UINT64_C(1) << 30},
+    {"GB", UINT64_C(1000000000)}, {"MiB", UINT64_C(1) << 20},      {"MB", UINT64_C(1000000)},
+    {"KiB", UINT64_C(1) << 10},   {"kB", UINT64_C(1000)},          {"B", UINT64_C(1)},
+};
+
+static bool read_quantity(const char *text, const struct unit *units, size_t unit_count,
+                          uint64_t most, uint64_t *out_quantity)
+{
+    if (strcmp(text, "0") == 0 || strcmp(text, "off") == 0) {
+        *out_quantity = 0;
+        return true;
+    }
+    uint64_t number;
+    if (!read_digits(&text, &number))
+        return false;
+    for (size_t i = 0; i < unit_count; i++) {
+        if (strcmp(text, units[i].name) != 0)
+            continue;
+        if (number > most / units[i].factor)
+            return false;
+        *out_quantity = number * units[i].factor;
+        return true;
+    }
+    return false;
+}
+
+bool text_parse_duration_ms(const char *text, int64_t *out_ms, struct error *error)
+{
+    uint64_t ms;
+    if (!read_quantity(text, duration_units, ARRAY_COUNT(duration_units), INT64_MAX, &ms))
+        return error_set(error, ERROR_BAD_INPUT,
+                         "expected a whole number with its unit, ms s m h or d, like 30s");
+    *out_ms = (int64_t)ms;
+    return true;
+}
+
+bool text_parse_size(const char *text, uint64_t *out_bytes, struct error *error)
+{
+    if (!read_quantity(text, size_units, ARRAY_COUNT(size_units), UINT64_MAX, out_bytes))
+        return error_set(error, ERROR_BAD_INPUT,
+                         "expected a whole number with its unit, B kB KiB MB MiB GB GiB TB or TiB, "
+                         "like 4GiB");
+    return true;
+}
+
+static void format_quantity(uint64_t quantity, const struct unit *units,
+                            char out_text[TEXT_UNIT_SIZE])
+{
+    if (quantity == 0) {
+        snprintf(out_text, TEXT_UNIT_SIZE, "off");
+        return;
+    }
+    while (quantity % units->factor != 0)
+        units++;
+    snprintf(out_text, TEXT_UNIT_SIZE, "%" PRIu64 "%s", quantity / units->factor, units->name);
+}
+
+void text_format_duration_ms(int64_t ms, char out_text[TEXT_UNIT_SIZE])
+{
+    assert(ms >= 0);
+    format_quantity((uint64_t)ms, duration_units, out_text);
+}
+
+void text_format_size(uint64_t bytes, char out_text[TEXT_UNIT_SIZE])
+{
+    format_quantity(bytes, size_units, out_text);
+}
+
+void text_format_size_for_people(uint64_t bytes, char out_text[TEXT_UNIT_SIZE])
+{
+    static const char *const names[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+    if (bytes < 1000) {
+        snprintf(out_text, TEXT_UNIT_SIZE, "%" PRIu64 " B", bytes);
+        return;
+    }
+    uint64_t factor = 1000;
+    size_t i = 0;
+    /* One past what rounds to 999.9, so that nothing is ever shown as "1000.0 kB". */
+    while (bytes >= factor * 1000 - factor / 20 && i + 1 < ARRAY_COUNT(names)) {
+        factor *= 1000;
+        i++;
+    }
+    uint64_t tenth = factor / 10;
+    uint64_t tenths = bytes / tenth + (bytes % tenth >= tenth / 2);
+    snprintf(out_text, TEXT_UNIT_SIZE, "%" PRIu64 ".%" PRIu64 " %s", tenths / 10, tenths % 10,
+             names[i]);
+}
+
+void text_format_length_for_people(double seconds, char out_text[TEXT_UNIT_SIZE])
+{
+    /* Bounded before the conversion: what a file says of its length can be anything. */
+    double bounded = seconds < 1e9 ? seconds : 1e9;
+    int64_t whole = seconds > 0 ? (int64_t)(bounded + 0.5) : 0;
+    int hours = (int)(whole / 3600);
+    int minutes = (int)(whole / 60 % 60);
+    int rest = (int)(whole % 60);
+    if (hours != 0)
+        snprintf(out_text, TEXT_UNIT_SIZE, "%d:%02d:%02d", hours, minutes, rest);
+    else
+        snprintf(out_text, TEXT_UNIT_SIZE, "%d:%02d", minutes, rest);
+}
