@@ -27,6 +27,9 @@
 #define CONVERSION_SIZE_UNKNOWN (-1)
 #define CONVERSION_LOST_MAX 20            /* takings over from holders that vanished */
 #define CONVERSION_NOTICE_ATTEMPTS_MAX 20 /* mail dialogues begun */
+/* How long the record of an original converter's MP3 is kept: until no notifier can be asked about
+ * it again. The MP3 itself stays. */
+#define CONVERSION_FOREIGN_MP3_KEPT_MS (INT64_C(4) * 24 * 3600 * 1000)
 
 enum conversion_state {
     CONVERSION_UPLOADING,
@@ -123,7 +126,7 @@ struct conversion_policy {
     int64_t grace_ms;
     int64_t mail_timeout_ms;
     int64_t notice_age_max_ms;
-    int64_t conversion_age_max_ms;
+    int64_t conversion_age_max_ms; /* of an upload from created_at, then from queued_at */
     int64_t mp3_retention_ms;
     int64_t video_retention_ms;
     int64_t upload_abandoned_ms;
@@ -135,7 +138,12 @@ struct conversion_policy {
 struct id conversion_mp3_id(const struct id *conversion_id, int64_t claim);
 
 /* Everywhere below: true and *out_next, or false, a refusal, and *out_next untouched. out_next may
- * be the record itself. A refusal is an answer, not an error. */
+ * be the record itself. A refusal is an answer, not an error: the event cannot happen to the record
+ * as it is. Every function sets changed_at_ms; the store alone raises version. Functions that make
+ * a record give it version 1.
+ *
+ * `holder` is never cleared, so that whoever reads the record after a write whose outcome it does
+ * not know can tell whether that write was its own. */
 
 /* Row 1: the record before the first byte. */
 struct conversion_upload {
@@ -153,17 +161,19 @@ struct conversion_upload {
 void conversion_begin_upload(const struct conversion_policy *policy, int64_t now_ms,
                              const struct conversion_upload *upload, struct conversion *out_next);
 
-/* Row 2: another request goes on where `received` is. */
+/* Row 2: another request goes on where `received` is. Only a resumable upload. */
 MUST_CHECK bool conversion_resume_upload(const struct conversion *record,
                                          const struct conversion_policy *policy, int64_t now_ms,
                                          int64_t offset, struct id holder,
                                          struct conversion *out_next);
-/* Row 3: bytes below received_bytes are durable (resumable), or shown only (plain). */
+/* Row 3: bytes below received_bytes are durable (resumable), or shown only (plain). Refused where
+ * it would not grow or would be all: row 4 alone says so. */
 MUST_CHECK bool conversion_commit_upload(const struct conversion *record,
                                          const struct conversion_policy *policy, int64_t now_ms,
                                          int64_t generation, int64_t received_bytes,
                                          struct conversion *out_next);
-/* Row 4: the blob is finished; then the client's 202. */
+/* Row 4: the blob is finished; then the client's 202. Refused for an empty video, and for a size
+ * other than the one declared. A name or options that are NULL stay as they are. */
 struct conversion_arrival {
     int64_t generation;
     int64_t size_bytes;
@@ -183,7 +193,7 @@ void conversion_adopt_mp3(const struct conversion_policy *policy, int64_t now_ms
                           const struct id *mp3_id, const char *username,
                           struct conversion *out_next);
 
-/* Row 6: queued → converting. */
+/* Row 6: queued → converting. Whenever asked, due or not. Refused where row 12 is to come. */
 MUST_CHECK bool conversion_claim(const struct conversion *record,
                                  const struct conversion_policy *policy, int64_t now_ms,
                                  struct id holder, struct conversion *out_next);
@@ -211,6 +221,7 @@ MUST_CHECK bool conversion_hand_back(const struct conversion *record,
 struct conversion_result {
     int64_t size_bytes;
     double duration_seconds;
+    double video_duration_seconds; /* as the video claims; 0: not known */
     uint32_t bitrate_kbps, sample_rate_hz, channels;
     bool is_truncated;
 };
@@ -223,7 +234,8 @@ MUST_CHECK bool conversion_fail(const struct conversion *record,
                                 const struct conversion_policy *policy, int64_t now_ms,
                                 const struct id *holder, const struct failure *failure,
                                 struct conversion *out_next);
-/* Row 12: taken over too often (internal), or too old (timed_out). */
+/* Row 12: taken over too often (internal), or too old (timed_out). Of a record that is due for
+ * convert, exactly one of rows 6, 7 and 12 is possible. */
 MUST_CHECK bool conversion_give_up(const struct conversion *record,
                                    const struct conversion_policy *policy, int64_t now_ms,
                                    struct conversion *out_next);
@@ -244,18 +256,21 @@ MUST_CHECK bool conversion_settle_notice(const struct conversion *record,
                                          const struct conversion_policy *policy, int64_t now_ms,
                                          const struct id *holder, const char *reason,
                                          struct conversion *out_next);
-/* Row 17: a temporary refusal. */
+/* Row 17: a temporary refusal. Refused where it was the last attempt or is too old: then row 16
+ * with the reason. */
 MUST_CHECK bool conversion_postpone_notice(const struct conversion *record,
                                            const struct conversion_policy *policy, int64_t now_ms,
                                            const struct id *holder, const char *reason,
                                            struct conversion *out_next);
-/* Row 17b. */
+/* Row 17b. Of a record that is due for notify, exactly one of rows 14, 15 and 17b is possible.
+ * Where no notifier may be running, a cleaner that looks for notify too can take it. */
 MUST_CHECK bool conversion_give_up_notice(const struct conversion *record,
                                           const struct conversion_policy *policy, int64_t now_ms,
                                           struct conversion *out_next);
 
 /* Row 18. First remove what conversion_plan_clean() names, then store what conversion_clean()
- * returns; it is refused where the record is not due for it. */
+ * returns, both asked with the same now_ms: what came due in between is not yet removed. Refused
+ * where the record is not due for it, or has expired: row 19. */
 struct conversion_sweep {
     int64_t claims;     /* the MP3s of claims 1 to this … */
     struct id kept_mp3; /* … but this one */

@@ -8,7 +8,9 @@
 #include <stddef.h>
 
 /* Every field of the record: one row each, so that a store's codec (JSON, BSON) is a loop over this
- * table. Paths have at most one dot: "owner.email". */
+ * table. Paths have at most one dot: "owner.email". A codec of its own ends with
+ * conversion_check(), as conversion_from_json() does; a field that is missing was not known to the
+ * version that wrote the record and stays zero, but enums are never left out. */
 enum conversion_field_type {
     CONVERSION_FIELD_ID,      /* struct id; none is null */
     CONVERSION_FIELD_TEXT,    /* char[size] */
@@ -35,6 +37,9 @@ extern const struct conversion_field conversion_fields[];
 json_t *conversion_to_json(const struct conversion *record);
 MUST_CHECK bool conversion_from_json(const json_t *json, struct conversion *out_record,
                                      struct error *error);
+
+/* ERROR_INTERNAL for values that no row can have made. */
+MUST_CHECK bool conversion_check(const struct conversion *record, struct error *error);
 
 /* What the HTTP API shows (docs/http-api.md, "A conversion"). The json_t is the caller's. */
 json_t *conversion_to_public_json(const struct conversion *record);
