@@ -20,4 +20,5 @@ struct message {
 /* ERROR_BAD_INPUT: malformed; the text is the reason that a dead letter carries. */
 MUST_CHECK bool message_parse(const void *bytes, size_t size, struct message *out_message,
                               struct error *error);
+/* Appends; aborts where the buffer has less than MESSAGE_SIZE_MAX bytes of room and needs them. */
 void message_format(const struct message *message, struct buffer *out_body);
