@@ -47,7 +47,9 @@ struct config_sources {
         *assignments; /* NULL-terminated "section.key=value", from --set; NULL: none */
 };
 
-/* `tables` is a NULL-terminated list of every table of the program. An unknown key in the file or
+/* An option that several modules need may stand in each of their tables, with the same default.
+ *
+ * `tables` is a NULL-terminated list of every table of the program. An unknown key in the file or
  * an assignment is ERROR_BAD_INPUT, with the nearest known name suggested; an unknown TAPEDECK_
  * variable is only logged as a warning. Every given value is checked here, so that all of a
  * configuration's mistakes that can be seen are seen before anything starts. */
