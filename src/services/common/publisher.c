@@ -1,6 +1,7 @@
 #include "services/common/publisher.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "model/message.h"
 #include <pthread.h>
@@ -85,6 +86,8 @@ static void publish(struct publisher *publisher, const struct waiting_message *w
     };
     struct error error = {0};
     bool was_sent = job_queue_publish(publisher->queue, &message, time_left_ms(publisher), &error);
+    if (was_sent)
+        fault_point("publisher.after_publish");
     note_outcome(publisher, was_sent, &error);
 }
 

@@ -15,13 +15,15 @@ typedef bool record_decision(void *context, const struct conversion *record, int
 
 enum record_outcome {
     RECORD_WRITTEN, /* *record is as stored now */
-    RECORD_REFUSED, /* the decision said no; *record is as read */
+    RECORD_REFUSED, /* the decision said no; *record is as read. It can show the caller's own
+                       write of before, changed since: look at what it names */
     RECORD_ABSENT,  /* there is none */
     RECORD_UNKNOWN, /* the store does not answer: *error says why. The write may still land: nothing
                        is removed or repeated in another way because of this */
 };
 
-/* Reads the record first. Blocks while the outcome is unknown, for at most timeout_ms. */
+/* Reads the record first. Blocks while the outcome of a write is unknown, for at most timeout_ms
+ * and one answer of the store; where it cannot even be read, RECORD_UNKNOWN at once. */
 MUST_CHECK enum record_outcome records_change(struct record_store *store, const struct id *id,
                                               record_decision *decide, void *context,
                                               int64_t timeout_ms, struct conversion *out_record,
@@ -34,7 +36,9 @@ MUST_CHECK enum record_outcome records_change_read(struct record_store *store,
 
 /* A look (docs/conversion.md, "Waiting and work"): takes overdue records of the role one after
  * another until there is none or `act` says stop. Of those read it begins at a random one, so that
- * several lookers do not meet. Returns false where the store could not be asked. */
+ * several lookers do not meet. `act` changes the record it is given by records_change_read(), where
+ * it changes it; a record that stays as it was is left for the next look. Returns false where the
+ * store could not be asked. */
 enum look_verdict { LOOK_GO_ON, LOOK_STOP };
 typedef enum look_verdict look_action(void *context, struct conversion *record);
 MUST_CHECK bool records_look(struct record_store *store, enum conversion_role role,
