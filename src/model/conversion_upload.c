@@ -34,10 +34,13 @@ static struct conversion new_record(const struct id *id, int64_t now_ms)
     return record;
 }
 
+/* Nothing of an earlier text stays behind the new one: equal records are equal bytes. */
 static void copy_optional(char *out_text, size_t size, const char *text)
 {
-    if (text != NULL)
-        text_copy(out_text, size, text);
+    if (text == NULL)
+        return;
+    memset(out_text, 0, size);
+    text_copy(out_text, size, text);
 }
 
 void conversion_begin_upload(const struct conversion_policy *policy, int64_t now_ms,
