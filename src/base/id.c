@@ -85,7 +85,7 @@ bool id_parse(const char *text, struct id *out_id, struct error *error)
     for (size_t i = 0; i < 2 * ID_BYTES; i++) {
         if (!isxdigit((unsigned char)text[i]))
             return error_set(error, ERROR_BAD_INPUT, "not an id: 24 hex digits expected");
-        id.text[i] = (char)tolower((unsigned char)text[i]);
+        id.text[i] = (char)(tolower)((unsigned char)text[i]);
     }
     *out_id = id;
     return true;

@@ -107,7 +107,7 @@ static bool find_member(const json_t *object, const char *member, enum json_need
 bool json_get_text(const json_t *object, const char *member, enum json_need need, char *out_text,
                    size_t size, struct error *error)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     if (!find_member(object, member, need, &value, error))
         return false;
     if (value == NULL)
@@ -122,10 +122,11 @@ bool json_get_text(const json_t *object, const char *member, enum json_need need
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a bound is half a parameter */
 bool json_get_integer(const json_t *object, const char *member, enum json_need need, int64_t least,
                       int64_t most, int64_t *out_integer, struct error *error)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     if (!find_member(object, member, need, &value, error))
         return false;
     if (value == NULL)
@@ -142,7 +143,7 @@ bool json_get_integer(const json_t *object, const char *member, enum json_need n
 bool json_get_real(const json_t *object, const char *member, enum json_need need, double *out_real,
                    struct error *error)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     if (!find_member(object, member, need, &value, error))
         return false;
     if (value == NULL)
@@ -156,7 +157,7 @@ bool json_get_real(const json_t *object, const char *member, enum json_need need
 bool json_get_bool(const json_t *object, const char *member, enum json_need need, bool *out_bool,
                    struct error *error)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     if (!find_member(object, member, need, &value, error))
         return false;
     if (value == NULL)

@@ -33,10 +33,12 @@ struct config_option {
 };
 
 /* The offset of a field, refused by the compiler where its type is not the one named. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type in _Generic takes none */
 #define CONFIG_FIELD(settings_type, member, member_type)                                           \
     (offsetof(settings_type, member) +                                                             \
      0 * sizeof(_Generic(((settings_type *)0)->member, member_type                                 \
                          : (char)0)))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 struct config; /* immutable after config_open; may be read by any thread */
 
