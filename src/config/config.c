@@ -79,26 +79,30 @@ bool config_set(struct config *config, enum config_source source, const char *na
     return true;
 }
 
-/* Only the strongest source's file is read: the others' need not exist. */
-static bool read_secret(struct config_value *value, struct error *error)
+static bool load_secret(const char *path, char **out_text, struct error *error)
 {
-    if (value->secret_path == NULL)
-        return true;
     CLEANUP(buffer_finish) struct buffer bytes = BUFFER_WITH_MAX(CONFIG_VALUE_SIZE_MAX);
-    if (!file_load(value->secret_path, &bytes, error))
-        return error_prefix(error, "%s_file", value->option->name);
+    if (!file_load(path, &bytes, error))
+        return false;
     const char *content = buffer_text(&bytes);
     if (strlen(content) != bytes.size)
-        return error_set(error, ERROR_BAD_INPUT, "%s_file: %s is not a text file",
-                         value->option->name, value->secret_path);
+        return error_set(error, ERROR_BAD_INPUT, "%s is not a text file", path);
     size_t size = bytes.size;
     if (size > 0 && content[size - 1] == '\n')
         size--;
     if (size > 0 && content[size - 1] == '\r')
         size--;
     buffer_truncate(&bytes, size);
-    value->text = copy_text(buffer_text(&bytes));
+    *out_text = copy_text(buffer_text(&bytes));
     return true;
+}
+
+/* Only the strongest source's file is read: the others' need not exist. */
+static bool read_secret(struct config_value *value, struct error *error)
+{
+    if (value->secret_path == NULL || load_secret(value->secret_path, &value->text, error))
+        return true;
+    return error_prefix(error, "%s_file", value->option->name);
 }
 
 static bool check_value(const struct config *config, const struct config_value *value,
