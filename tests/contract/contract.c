@@ -1,16 +1,16 @@
 #include "contract.h"
 
 #include "stores/mail_sender/mail_sender.h"
+#include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
+#include "stores/user_store/user_store.h"
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static const struct config_option *const tables[] = {
-    data_folder_options,
-    mail_sender_options,
-    NULL,
+    data_folder_options, mail_sender_options, record_store_options, user_store_options, NULL,
 };
 
 void contract_init(struct contract *contract, const char *option, const char *backend)

@@ -30,6 +30,11 @@ MUST_CHECK bool record_store_check(struct record_store *store, struct error *err
 /* Brings the store to this version's schema; repeatable. ERROR_CONFLICT: its minimum reader is
  * newer than we are. */
 MUST_CHECK bool record_store_migrate(const struct config *config, struct error *error);
+/* A consistent copy of an embedded store into the folder, while others use it; the copy is opened
+ * with data.dir set to the folder. ERROR_CONFLICT: the folder holds one already. ERROR_BAD_INPUT: a
+ * store that is a server of its own is copied by that server's tools. */
+MUST_CHECK bool record_store_backup(const struct config *config, const char *folder,
+                                    struct error *error);
 
 /* The time that all records are dated by. */
 MUST_CHECK bool record_store_now(struct record_store *store, int64_t *out_now_ms,

@@ -40,6 +40,9 @@ void user_store_close(struct user_store *store); /* NULL is fine */
 void user_store_closep(struct user_store **store);
 MUST_CHECK bool user_store_check(struct user_store *store, struct error *error);
 MUST_CHECK bool user_store_migrate(const struct config *config, struct error *error);
+/* A consistent copy into the folder, while others read and write. */
+MUST_CHECK bool user_store_backup(const struct config *config, const char *folder,
+                                  struct error *error);
 
 MUST_CHECK bool user_store_now(struct user_store *store, int64_t *out_now_ms, struct error *error);
 
