@@ -38,5 +38,5 @@ MUST_CHECK bool accounts_set_disabled(struct user_store *store, const char *emai
 MUST_CHECK bool accounts_set_admin(struct user_store *store, const char *email, bool is_admin,
                                    struct error *error);
 /* Marks the account for erasure: nobody can log in, its tokens end, and gateways delete all that is
- * its owner's; when that is done the account is gone. Repeatable. */
+ * its owner's; when that is done the account is gone. */
 MUST_CHECK bool accounts_erase(struct user_store *store, const char *email, struct error *error);
