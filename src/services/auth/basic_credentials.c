@@ -42,6 +42,7 @@ static bool take_pair(const char *pair, size_t size, struct basic_credentials *o
 
 bool basic_credentials_parse(const char *header, struct basic_credentials *out, struct error *error)
 {
+    basic_credentials_wipe(out);
     const char *token = token_of(header);
     if (token == NULL)
         return error_set(error, ERROR_BAD_INPUT, "not of the scheme Basic");
@@ -58,11 +59,7 @@ bool basic_credentials_parse(const char *header, struct basic_credentials *out, 
                           sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0 &&
         end == token + length && take_pair(pair, size, out);
     sodium_memzero(pair, sizeof pair);
-    if (!is_taken) {
-        basic_credentials_wipe(out);
-        return error_set(error, ERROR_BAD_INPUT, "malformed Basic credentials");
-    }
-    return true;
+    return is_taken || error_set(error, ERROR_BAD_INPUT, "malformed Basic credentials");
 }
 
 void basic_credentials_wipe(struct basic_credentials *credentials)

@@ -12,7 +12,7 @@ struct basic_credentials {
 };
 
 /* ERROR_BAD_INPUT where it is not of that form: another scheme, not base64, no colon, not UTF-8,
- * control characters, or longer than any account's. */
+ * control characters, or longer than any account's; *out is then empty. */
 MUST_CHECK bool basic_credentials_parse(const char *header, struct basic_credentials *out,
                                         struct error *error);
 /* Leaves nothing of them in memory. For CLEANUP. */
