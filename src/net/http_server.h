@@ -50,8 +50,9 @@ struct http_upload {
     /* The body was complete: answers, and frees the state. */
     http_handler *end;
     /* The body will not be complete: the client went or stalled, the server stops, or body() or
-     * tick() answered. Bytes that had arrived were given to body() before, unless it answered.
-     * Frees the state; an answer given here would reach nobody. */
+     * tick() answered. Bytes that had arrived were given to body() before, unless it answered,
+     * but for up to 64 KiB where the client went while it was held back. Frees the state; an
+     * answer given here would reach nobody. */
     http_handler *abort;
 };
 
@@ -77,6 +78,8 @@ struct http_limits {
                                   either direction, is cut off; our own slowness never counts */
     uint64_t stall_size_min;
     int64_t tick_interval_ms;  /* of http_upload.tick */
+    int64_t look_interval_ms;  /* how often all connections are looked at for the above, and streams
+                                  that wait are asked again */
     uint64_t swallow_size_max; /* of a refused upload: read and dropped so that the client sees the
                                   answer; then the connection is cut */
 };
@@ -90,6 +93,7 @@ struct http_limits {
         .stall_timeout_ms = 30000,                                                                 \
         .stall_size_min = 4096,                                                                    \
         .tick_interval_ms = 5000,                                                                  \
+        .look_interval_ms = 250,                                                                   \
         .swallow_size_max = UINT64_C(1) << 30,                                                     \
     })
 
@@ -204,7 +208,7 @@ void http_answer_error(struct http_request *request, const struct error *error);
 
 enum http_read {
     HTTP_READ_MORE, /* *out_size bytes; none is the end */
-    HTTP_READ_WAIT, /* nothing now: asked again within about 250 ms, and ended when draining */
+    HTTP_READ_WAIT, /* nothing now: asked again after look_interval_ms, and ended when draining */
     HTTP_READ_FAIL, /* the connection is cut, so that the client sees a short body as such */
 };
 

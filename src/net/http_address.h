@@ -1,0 +1,18 @@
+#pragma once
+
+/* Addresses to listen on: "host:port", "[v6]:port" and "unix:/path". */
+
+#include "base/error.h"
+#include <sys/socket.h>
+
+#define HTTP_ADDRESS_SIZE 128
+
+/* A listening, non-blocking socket and its address, with the port that was picked for 0. A name
+ * is looked up, which may block. [::] takes IPv4 too. A socket file that nobody answers on is
+ * replaced. ERROR_BAD_INPUT: no address; ERROR_CONFLICT: in use; ERROR_DENIED, ERROR_UNAVAILABLE.
+ */
+MUST_CHECK bool http_address_listen(const char *address, int *out_fd,
+                                    char out_address[HTTP_ADDRESS_SIZE], struct error *error);
+
+/* "192.0.2.1" or "2001:db8::1", without the port (a v4 address mapped into v6 as v4); "unix". */
+void http_address_format_host(const struct sockaddr *address, char out_text[HTTP_ADDRESS_SIZE]);
