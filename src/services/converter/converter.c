@@ -2,15 +2,59 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/metrics.h"
+#include "net/ops.h"
 #include "services/common/cleaner.h"
+#include "services/common/probes.h"
 #include "services/converter/slot.h"
 #include <stdlib.h>
 
 /* Of the drain, for the messages about what ended in it. */
 #define PUBLISH_LAST_MS 1000
 
+static const enum conversion_role roles[] = {CONVERSION_DUE_CONVERT, CONVERSION_DUE_CLEAN};
+
+static const struct probes_plan plan = {
+    .uses_blobs = true,
+    .queue = JOB_QUEUE_VIDEO,
+    .roles = roles,
+    .role_count = ARRAY_COUNT(roles),
+};
+
+enum { ENDED, SECONDS, MEDIA_SECONDS };
+
+static const double seconds_buckets[] = {0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400};
+
+static const struct metric_family families[] = {
+    [ENDED] =
+        {
+            .name = "tapedeck_conversions_ended_total",
+            .type = METRIC_COUNTER,
+            .help = "Takings of a conversion that ended, by how: done, failed, accused (to be "
+                    "tried again), handed_back, lost (cancelled, deleted or taken over), "
+                    "unsettled.",
+            .labels = {"outcome"},
+        },
+    [SECONDS] =
+        {
+            .name = "tapedeck_conversion_seconds",
+            .type = METRIC_HISTOGRAM,
+            .help = "From a conversion's claim to its MP3.",
+            .buckets = seconds_buckets,
+            .bucket_count = ARRAY_COUNT(seconds_buckets),
+        },
+    [MEDIA_SECONDS] =
+        {
+            .name = "tapedeck_media_seconds_total",
+            .type = METRIC_COUNTER,
+            .help = "Length of the MP3s made.",
+        },
+    {0},
+};
+
 struct converter {
     /* Set by converter_open(), then read-only. */
+    struct ops *ops; /* borrowed */
     struct converter_settings settings;
     struct policy policy;
 
@@ -25,8 +69,14 @@ struct converter {
 
 static void observe(void *context, const struct job_report *report)
 {
-    (void)context;
-    (void)report;
+    struct converter *converter = context;
+    struct metrics *metrics = ops_metrics(converter->ops);
+    const char *outcome = job_outcome_name(report->outcome);
+    metrics_add(metrics, &families[ENDED], &outcome, 1);
+    if (report->outcome != JOB_DONE)
+        return;
+    metrics_observe(metrics, &families[SECONDS], NULL, report->seconds);
+    metrics_add(metrics, &families[MEDIA_SECONDS], NULL, report->media_seconds);
 }
 
 static void converter_close(void *state)
@@ -38,6 +88,7 @@ static void converter_close(void *state)
         slot_close(&converter->slots[i]);
     publisher_close(converter->publisher, PUBLISH_LAST_MS);
     cleaner_close(converter->cleaner);
+    probes_close(converter->ops);
     stop_close(&converter->stop);
     free(converter);
 }
@@ -74,20 +125,23 @@ static bool open_all(struct converter *converter, const struct config *config, s
 static bool converter_open(const struct config *config, struct ops *ops, void **out_state,
                            struct error *error)
 {
-    (void)ops;
     struct converter *converter = calloc(1, sizeof *converter);
     if (converter == NULL)
         abort();
+    converter->ops = ops;
     if (!stop_open(&converter->stop, error)) {
         free(converter);
         return false;
     }
+    metrics_register(ops_metrics(ops), families);
+    probes_open(config, &plan, ops);
     if (!open_all(converter, config, error)) {
         converter_close(converter);
         return false;
     }
     log_info("converting", FIELD_COUNT("jobs", converter->settings.jobs),
              FIELD_COUNT("threads", converter->settings.threads));
+    ops_set_ready(ops, true);
     *out_state = converter;
     return true;
 }
@@ -96,6 +150,7 @@ static void converter_drain(void *state, int64_t drain_max_ms)
 {
     struct converter *converter = state;
     int64_t end_boot_ms = clock_boot_ms() + drain_max_ms;
+    ops_set_ready(converter->ops, false);
     stop_tell(&converter->stop, drain_max_ms);
     for (size_t i = 0; i < converter->slot_count; i++) {
         int64_t left_ms = end_boot_ms - clock_boot_ms();

@@ -2,6 +2,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/metrics.h"
+#include "net/ops.h"
+#include "services/common/probes.h"
 #include "services/notifier/sending.h"
 #include <stdlib.h>
 
@@ -39,8 +42,28 @@ const struct config_option notifier_options[] = {
     {0},
 };
 
+static const enum conversion_role roles[] = {CONVERSION_DUE_NOTIFY};
+
+static const struct probes_plan plan = {
+    .queue = JOB_QUEUE_MP3,
+    .roles = roles,
+    .role_count = ARRAY_COUNT(roles),
+};
+
+static const struct metric_family families[] = {
+    {
+        .name = "tapedeck_mails_total",
+        .type = METRIC_COUNTER,
+        .help = "Mails, by outcome: sent, failed (for good), postponed (to be tried again), lost "
+                "(its conversion was deleted, or taken over), unsettled.",
+        .labels = {"outcome"},
+    },
+    {0},
+};
+
 struct notifier {
     /* Set by notifier_open(), then read-only. */
+    struct ops *ops; /* borrowed */
     struct policy policy;
     struct mail_identity identity;
 
@@ -53,8 +76,9 @@ struct notifier {
 
 static void observe(void *context, enum notice_outcome outcome)
 {
-    (void)context;
-    (void)outcome;
+    struct notifier *notifier = context;
+    const char *name = notice_outcome_name(outcome);
+    metrics_add(ops_metrics(notifier->ops), families, &name, 1);
 }
 
 static void notifier_close(void *state)
@@ -64,6 +88,7 @@ static void notifier_close(void *state)
         stop_tell(&notifier->stop, 0);
     for (size_t i = 0; i < notifier->sending_count; i++)
         sending_close(&notifier->sendings[i]);
+    probes_close(notifier->ops);
     stop_close(&notifier->stop);
     free(notifier);
 }
@@ -107,19 +132,22 @@ static bool open_all(struct notifier *notifier, const struct config *config, str
 static bool notifier_open(const struct config *config, struct ops *ops, void **out_state,
                           struct error *error)
 {
-    (void)ops;
     struct notifier *notifier = calloc(1, sizeof *notifier);
     if (notifier == NULL)
         abort();
+    notifier->ops = ops;
     if (!stop_open(&notifier->stop, error)) {
         free(notifier);
         return false;
     }
+    metrics_register(ops_metrics(ops), families);
+    probes_open(config, &plan, ops);
     if (!open_all(notifier, config, error)) {
         notifier_close(notifier);
         return false;
     }
     log_info("notifying", FIELD_TEXT("from", notifier->identity.from.address));
+    ops_set_ready(ops, true);
     *out_state = notifier;
     return true;
 }
@@ -128,6 +156,7 @@ static void notifier_drain(void *state, int64_t drain_max_ms)
 {
     struct notifier *notifier = state;
     int64_t end_boot_ms = clock_boot_ms() + drain_max_ms;
+    ops_set_ready(notifier->ops, false);
     stop_tell(&notifier->stop, drain_max_ms);
     for (size_t i = 0; i < notifier->sending_count; i++) {
         int64_t left_ms = end_boot_ms - clock_boot_ms();

@@ -1,0 +1,28 @@
+#pragma once
+
+/* What the operations port of a service asks of the stores: readiness by name, and the gauges that
+ * are read when they are asked for (tapedeck_overdue_seconds, tapedeck_queue_length). Handles of
+ * their own, since the port has threads of its own.
+ *
+ * One of them a process. */
+
+#include "base/error.h"
+#include "config/config.h"
+#include "model/conversion.h"
+#include "net/ops.h"
+#include "stores/job_queue/job_queue.h"
+
+/* What the service stands on. All these stores are shared with every replica, so that /readyz
+ * reports them and fails by none. */
+struct probes_plan {
+    bool uses_blobs;
+    enum job_queue_name queue;         /* that it takes from */
+    const enum conversion_role *roles; /* whose overdue records it shows */
+    size_t role_count;                 /* at most 3 */
+};
+
+/* Registers with ops; `config` must outlive probes_close(). The stores are opened when they are
+ * first asked. */
+void probes_open(const struct config *config, const struct probes_plan *plan, struct ops *ops);
+/* After it the port answers on without them. */
+void probes_close(struct ops *ops);
