@@ -1,0 +1,28 @@
+#pragma once
+
+/* From decoded segments to the MP3, in a thread of its own, so that decoding and encoding overlap.
+ * Everything about how many encoders work, and on what, is inside this module. */
+
+#include "media/media.h"
+#include "media/mp3_writer.h"
+#include "media/pcm_ring.h"
+
+struct encoding;
+
+struct encoding_settings {
+    struct encoder_settings encoder;
+    uint32_t source_rate_hz;
+    uint64_t output_size_max;
+    uint64_t duration_us;     /* as the input claims, for progress; 0: unknown */
+    const struct buffer *tag; /* borrowed for the call */
+};
+
+/* Starts the thread, which reads `ring` until its end or until it fails; then it stops the ring.
+ * `io` and `ring` are borrowed until encoding_finish(). */
+MUST_CHECK bool encoding_start(const struct encoding_settings *settings, const struct media_io *io,
+                               struct pcm_ring *ring, struct encoding **out_encoding,
+                               struct error *error);
+/* Waits for the thread, which must have been given the ring's end, and frees all. With
+ * `is_wanted`, what was encoded becomes a whole MP3; without, it is left as it is. */
+MUST_CHECK bool encoding_finish(struct encoding *encoding, bool is_wanted,
+                                struct media_result *out_result, struct error *error);

@@ -1,0 +1,148 @@
+#include "media/info_frame.h"
+
+#include <assert.h>
+#include <lame/lame.h>
+#include <string.h>
+
+enum {
+    XING_SIZE = 120, /* "Info", flags, frames, bytes, table of contents, quality */
+    LAME_SIZE = 36,
+    HAS_FRAMES = 1,
+    HAS_BYTES = 2,
+    HAS_TOC = 4,
+    HAS_QUALITY = 8,
+    METHOD_CBR = 1,
+    METHOD_VBR_MTRH = 4, /* what LAME's default VBR is */
+    TAG_REVISION = 0,
+    USES_NSPSYTUNE = 1 << 4, /* always, since LAME 3.98 */
+    ATH_TYPE = 4,            /* LAME's default */
+    STEREO_MODE_MONO = 0,
+    STEREO_MODE_JOINT = 3,
+};
+
+/* Appends to a frame that is known to be large enough. */
+struct cursor {
+    unsigned char *bytes;
+    size_t size;
+};
+
+static void put(struct cursor *cursor, uint32_t value, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++)
+        cursor->bytes[cursor->size++] = (unsigned char)(value >> 8 * (size - 1 - i));
+}
+
+static void put_bytes(struct cursor *cursor, const void *bytes, size_t size)
+{
+    memcpy(cursor->bytes + cursor->size, bytes, size);
+    cursor->size += size;
+}
+
+/* CBR keeps its own bitrate, so that a player which looks at the first frame only sees the right
+ * one; where that is too small for the tag, as everywhere in VBR, the smallest that is enough. */
+static uint32_t frame_bitrate(const struct info_frame *info)
+{
+    unsigned char header[MP3_FRAME_HEADER_SIZE];
+    struct mp3_frame frame;
+    uint32_t lowest = mp3_bitrate_at_most(info->sample_rate_hz, 0);
+    mp3_frame_format(lowest, info->sample_rate_hz, info->channels, header);
+    bool is_frame = mp3_frame_parse(header, &frame);
+    assert(is_frame);
+    (void)is_frame;
+    size_t needed = MP3_FRAME_HEADER_SIZE + frame.side_info_size + XING_SIZE + LAME_SIZE;
+    uint32_t enough = mp3_bitrate_for_size(info->sample_rate_hz, info->channels, needed);
+    assert(enough != 0);
+    return !info->is_vbr && info->bitrate_kbps > enough ? info->bitrate_kbps : enough;
+}
+
+static void describe_frame(const struct info_frame *info,
+                           unsigned char out_header[MP3_FRAME_HEADER_SIZE],
+                           struct mp3_frame *out_frame)
+{
+    mp3_frame_format(frame_bitrate(info), info->sample_rate_hz, info->channels, out_header);
+    bool is_frame = mp3_frame_parse(out_header, out_frame);
+    assert(is_frame);
+    (void)is_frame;
+}
+
+size_t info_frame_size(const struct info_frame *info)
+{
+    unsigned char header[MP3_FRAME_HEADER_SIZE];
+    struct mp3_frame frame;
+    describe_frame(info, header, &frame);
+    return frame.size;
+}
+
+static uint32_t source_rate_code(uint32_t source_rate_hz)
+{
+    if (source_rate_hz <= 32000)
+        return 0;
+    if (source_rate_hz < 48000)
+        return 1;
+    return source_rate_hz == 48000 ? 2 : 3;
+}
+
+static void put_xing(struct cursor *cursor, const struct info_frame *info)
+{
+    /* LAME's scale: 100 is best, ten for each step of VBR quality. */
+    uint32_t quality = info->is_vbr ? 100 - 10 * info->vbr_quality : 50;
+    put_bytes(cursor, info->is_vbr ? "Xing" : "Info", 4);
+    put(cursor, HAS_FRAMES | HAS_BYTES | HAS_TOC | HAS_QUALITY, 4);
+    put(cursor, info->frames, 4);
+    put(cursor, info->size_bytes, 4);
+    put_bytes(cursor, info->toc, INFO_FRAME_TOC_SIZE);
+    put(cursor, quality, 4);
+}
+
+static void put_lame(struct cursor *cursor, const struct info_frame *info)
+{
+    /* Nine bytes without a NUL: decoders believe the delays only where this begins with LAME. */
+    char version[10] = {0};
+    strncpy(version, get_lame_very_short_version(), 9);
+    uint32_t lowpass = info->lowpass_hz / 100;
+    uint32_t stereo_mode = info->channels == 1 ? STEREO_MODE_MONO : STEREO_MODE_JOINT;
+
+    put_bytes(cursor, version, 9);
+    put(cursor, TAG_REVISION << 4 | (info->is_vbr ? METHOD_VBR_MTRH : METHOD_CBR), 1);
+    put(cursor, lowpass < 255 ? lowpass : 255, 1);
+    put(cursor, 0, 4); /* peak: not measured */
+    put(cursor, 0, 4); /* replay gains: not measured */
+    put(cursor, USES_NSPSYTUNE | ATH_TYPE, 1);
+    put(cursor, info->is_vbr ? 0 : info->bitrate_kbps < 255 ? info->bitrate_kbps : 255, 1);
+    put(cursor, info->delay_samples << 12 | info->padding_samples, 3);
+    put(cursor, source_rate_code(info->source_rate_hz) << 6 | stereo_mode << 2, 1);
+    put(cursor, 0, 1); /* mp3gain */
+    put(cursor, 0, 2); /* surround and preset: none */
+    put(cursor, info->size_bytes, 4);
+    put(cursor, info->music_crc, 2);
+    put(cursor, info_frame_crc(0, cursor->bytes, cursor->size), 2);
+}
+
+size_t info_frame_format(const struct info_frame *info,
+                         unsigned char out_bytes[INFO_FRAME_SIZE_MAX])
+{
+    assert(info->delay_samples < 4096 && info->padding_samples < 4096);
+    struct mp3_frame frame;
+    struct cursor cursor = {.bytes = out_bytes};
+    memset(out_bytes, 0, INFO_FRAME_SIZE_MAX);
+    describe_frame(info, out_bytes, &frame);
+    cursor.size = MP3_FRAME_HEADER_SIZE + frame.side_info_size; /* zeros: silence */
+    put_xing(&cursor, info);
+    put_lame(&cursor, info);
+    return frame.size;
+}
+
+uint16_t info_frame_crc(uint16_t crc, const unsigned char *bytes, size_t size)
+{
+    /* Half a byte at a time: a 16-entry table needs no initialising and is fast enough for an MP3's
+     * few kilobytes per second. */
+    static const uint16_t nibbles[16] = {
+        0x0000, 0xcc01, 0xd801, 0x1400, 0xf001, 0x3c00, 0x2800, 0xe401,
+        0xa001, 0x6c00, 0x7800, 0xb401, 0x5000, 0x9c01, 0x8801, 0x4400,
+    };
+    for (size_t i = 0; i < size; i++) {
+        crc = (uint16_t)(crc >> 4 ^ nibbles[(crc ^ bytes[i]) & 15]);
+        crc = (uint16_t)(crc >> 4 ^ nibbles[(crc ^ bytes[i] >> 4) & 15]);
+    }
+    return crc;
+}

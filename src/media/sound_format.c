@@ -1,0 +1,261 @@
+#include "media/sound_format.h"
+
+#include "model/failure.h"
+#include <libavutil/channel_layout.h>
+#include <libavutil/frame.h>
+#include <libswresample/swresample.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FULL_SCALE 32768.0F
+/* Float sound may be louder than full scale, but not by more than this; broken files hold
+ * infinities and numbers that would take LAME's arithmetic there. */
+#define LOUDEST (16 * FULL_SCALE)
+
+/* Samples that go through the resampler in one step. */
+#define SLICE_SAMPLES 4096
+/* No slice becomes more than this: see slice_size(). */
+#define SCRATCH_SAMPLES 16384
+#define PLANES_MAX 64
+/* Telephones begin at 4 kHz, DSD comes as 352.8 kHz and its multiples. */
+#define RATE_HZ_MIN 1000
+#define RATE_HZ_MAX 6000000
+
+struct sound_format {
+    uint32_t sample_rate_hz;
+    uint32_t channels;
+    struct pcm_ring *ring;       /* borrowed */
+    struct pcm_segment *segment; /* borrowed from the ring; NULL: none is being filled */
+    uint64_t samples;
+    uint64_t input_position;
+    bool is_stopped;
+
+    SwrContext *resampler; /* owned; NULL: frames go through as they are */
+    float *scratch[2];     /* owned; SCRATCH_SAMPLES each */
+    /* What the resampler was made for. */
+    bool is_configured;
+    int in_format;
+    int in_rate_hz;
+    AVChannelLayout in_layout;
+};
+
+struct sound_format *sound_format_create(uint32_t sample_rate_hz, uint32_t channels,
+                                         struct pcm_ring *ring)
+{
+    struct sound_format *format = calloc(1, sizeof *format);
+    float *scratch = calloc(2 * SCRATCH_SAMPLES, sizeof *scratch);
+    if (format == NULL || scratch == NULL)
+        abort();
+    format->sample_rate_hz = sample_rate_hz;
+    format->channels = channels;
+    format->ring = ring;
+    format->scratch[0] = scratch;
+    format->scratch[1] = scratch + SCRATCH_SAMPLES;
+    return format;
+}
+
+void sound_format_destroy(struct sound_format *format)
+{
+    if (format == NULL)
+        return;
+    swr_free(&format->resampler);
+    av_channel_layout_uninit(&format->in_layout);
+    free(format->scratch[0]);
+    free(format);
+}
+
+static void scale(float *to, const float *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        float sample = from[i] * FULL_SCALE;
+        sample = sample > LOUDEST ? LOUDEST : sample;
+        sample = sample < -LOUDEST ? -LOUDEST : sample;
+        to[i] = sample == sample ? sample : 0; /* not a number: silence */
+    }
+}
+
+/* Fills segments; each full one goes to the encoders. */
+static void emit(struct sound_format *format, const float *const planes[2], size_t count)
+{
+    for (size_t done = 0; done < count && !format->is_stopped;) {
+        if (format->segment == NULL) {
+            format->segment = pcm_ring_get_empty(format->ring);
+            if (format->segment == NULL) {
+                format->is_stopped = true;
+                return;
+            }
+            format->segment->count = 0;
+        }
+        struct pcm_segment *segment = format->segment;
+        size_t part = PCM_SEGMENT_SAMPLES - segment->count;
+        if (part > count - done)
+            part = count - done;
+        for (uint32_t channel = 0; channel < format->channels; channel++)
+            scale(segment->samples[channel] + segment->count, planes[channel] + done, part);
+        segment->count += part;
+        segment->input_position = format->input_position;
+        done += part;
+        format->samples += part;
+        if (segment->count == PCM_SEGMENT_SAMPLES) {
+            pcm_ring_put(format->ring);
+            format->segment = NULL;
+        }
+    }
+}
+
+static bool has_same_format(const struct sound_format *format, const AVFrame *frame)
+{
+    return format->is_configured && frame->format == format->in_format &&
+           frame->sample_rate == format->in_rate_hz &&
+           av_channel_layout_compare(&frame->ch_layout, &format->in_layout) == 0;
+}
+
+static AVChannelLayout layout_of_output(const struct sound_format *format)
+{
+    return format->channels == 1 ? (AVChannelLayout)AV_CHANNEL_LAYOUT_MONO
+                                 : (AVChannelLayout)AV_CHANNEL_LAYOUT_STEREO;
+}
+
+/* Files that do not say which channel is which mean the usual order for their number. */
+static void find_layout(const AVFrame *frame, AVChannelLayout *out_layout)
+{
+    if (frame->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+        av_channel_layout_default(out_layout, frame->ch_layout.nb_channels);
+    else if (av_channel_layout_copy(out_layout, &frame->ch_layout) < 0)
+        abort();
+}
+
+static bool is_as_wanted(const struct sound_format *format, const AVFrame *frame,
+                         const AVChannelLayout *layout)
+{
+    AVChannelLayout wanted = layout_of_output(format);
+    return frame->format == AV_SAMPLE_FMT_FLTP &&
+           (uint32_t)frame->sample_rate == format->sample_rate_hz &&
+           av_channel_layout_compare(layout, &wanted) == 0;
+}
+
+static int create_resampler(struct sound_format *format, const AVFrame *frame,
+                            AVChannelLayout *layout, bool is_mixed_by_number)
+{
+    AVChannelLayout wanted = layout_of_output(format);
+    swr_free(&format->resampler);
+    int result = swr_alloc_set_opts2(&format->resampler, &wanted, AV_SAMPLE_FMT_FLTP,
+                                     (int)format->sample_rate_hz, layout, frame->format,
+                                     frame->sample_rate, 0, NULL);
+    if (result >= 0 && is_mixed_by_number) {
+        /* The first channel left, the second right: what discrete tracks most often hold. */
+        double matrix[2 * PLANES_MAX] = {0};
+        int stride = layout->nb_channels;
+        matrix[0] = 1;
+        if (format->channels == 2)
+            matrix[stride + (stride > 1 ? 1 : 0)] = 1;
+        result = swr_set_matrix(format->resampler, matrix, stride);
+    }
+    return result >= 0 ? swr_init(format->resampler) : result;
+}
+
+static void drain(struct sound_format *format)
+{
+    while (format->resampler != NULL && !format->is_stopped) {
+        int count =
+            swr_convert(format->resampler,
+                        (uint8_t *[]){(uint8_t *)format->scratch[0], (uint8_t *)format->scratch[1]},
+                        SCRATCH_SAMPLES, NULL, 0);
+        if (count <= 0)
+            break;
+        emit(format, (const float *const[]){format->scratch[0], format->scratch[1]}, (size_t)count);
+    }
+}
+
+static bool configure(struct sound_format *format, const AVFrame *frame, struct error *error)
+{
+    drain(format); /* a change in the middle: the old kind's last samples come first */
+    swr_free(&format->resampler);
+    format->is_configured = true;
+    format->in_format = frame->format;
+    format->in_rate_hz = frame->sample_rate;
+    av_channel_layout_uninit(&format->in_layout);
+    if (av_channel_layout_copy(&format->in_layout, &frame->ch_layout) < 0)
+        abort();
+
+    AVChannelLayout layout = {0};
+    find_layout(frame, &layout);
+    bool is_done = is_as_wanted(format, frame, &layout);
+    if (!is_done && layout.nb_channels <= PLANES_MAX && frame->sample_rate >= RATE_HZ_MIN &&
+        frame->sample_rate <= RATE_HZ_MAX)
+        is_done = (layout.order != AV_CHANNEL_ORDER_UNSPEC &&
+                   create_resampler(format, frame, &layout, false) >= 0) ||
+                  create_resampler(format, frame, &layout, true) >= 0;
+    av_channel_layout_uninit(&layout);
+    if (!is_done)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_UNSUPPORTED_CODEC,
+                                 "sound of %d channels at %d Hz cannot be mixed",
+                                 frame->ch_layout.nb_channels, frame->sample_rate);
+    return true;
+}
+
+/* So few samples that what they become fits the scratch planes. */
+static int slice_size(const struct sound_format *format, int count)
+{
+    int64_t fitting = (int64_t)(SCRATCH_SAMPLES / 2) * format->in_rate_hz / format->sample_rate_hz;
+    int size = fitting < SLICE_SAMPLES ? (int)fitting : SLICE_SAMPLES;
+    return size < count ? size : count;
+}
+
+static bool resample(struct sound_format *format, const AVFrame *frame, struct error *error)
+{
+    bool is_planar = av_sample_fmt_is_planar(frame->format) != 0;
+    int channels = frame->ch_layout.nb_channels;
+    int planes = is_planar ? channels : 1;
+    size_t step =
+        (size_t)av_get_bytes_per_sample(frame->format) * (size_t)(is_planar ? 1 : channels);
+
+    for (int done = 0; done < frame->nb_samples && !format->is_stopped;) {
+        int size = slice_size(format, frame->nb_samples - done);
+        const uint8_t *from[PLANES_MAX];
+        for (int plane = 0; plane < planes; plane++)
+            from[plane] = frame->extended_data[plane] + (size_t)done * step;
+        int count =
+            swr_convert(format->resampler,
+                        (uint8_t *[]){(uint8_t *)format->scratch[0], (uint8_t *)format->scratch[1]},
+                        SCRATCH_SAMPLES, from, size);
+        if (count < 0)
+            return error_set(error, ERROR_INTERNAL, "resampling failed with %d", count);
+        emit(format, (const float *const[]){format->scratch[0], format->scratch[1]}, (size_t)count);
+        done += size;
+    }
+    return true;
+}
+
+bool sound_format_add(struct sound_format *format, const AVFrame *frame, uint64_t input_position,
+                      bool *out_goes_on, struct error *error)
+{
+    format->input_position = input_position;
+    if (!has_same_format(format, frame) && !configure(format, frame, error))
+        return false;
+    if (format->resampler != NULL) {
+        if (!resample(format, frame, error))
+            return false;
+    } else {
+        const float *planes[2] = {(const float *)frame->extended_data[0], NULL};
+        if (format->channels == 2)
+            planes[1] = (const float *)frame->extended_data[1];
+        emit(format, planes, (size_t)frame->nb_samples);
+    }
+    *out_goes_on = !format->is_stopped;
+    return true;
+}
+
+void sound_format_finish(struct sound_format *format)
+{
+    drain(format);
+    if (format->segment != NULL && !format->is_stopped)
+        pcm_ring_put(format->ring);
+    format->segment = NULL;
+    pcm_ring_end(format->ring);
+}
+
+uint64_t sound_format_samples(const struct sound_format *format)
+{
+    return format->samples;
+}

@@ -1,0 +1,388 @@
+#include "media/source.h"
+
+#include "media/input.h"
+#include "media/language.h"
+#include "model/failure.h"
+#include <inttypes.h>
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/avstring.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Containers of video and sound that people have. What is missing is so on purpose: formats that
+ * name other files (hls, dash, concat, sdp, image2, …), and those of games and devices, whose
+ * parsers are the least tested. */
+#define FORMATS                                                                                    \
+    "3gp,aac,ac3,aiff,amr,ape,asf,asf_o,au,avi,caf,dsf,dts,dtshd,dv,eac3,flac,flv,live_flv,loas,"  \
+    "m4a,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,rm,tak,truehd,tta,voc,w64,wav,"     \
+    "webm,wtv,wv,xwma"
+
+#define STREAMS_MAX 256
+/* Packets of the chosen stream in a row of which none gives a sample. */
+#define PACKETS_WITHOUT_SOUND_MAX 100000
+/* A demuxer that wants to be called again, in a row. */
+#define AGAIN_MAX 10000
+
+struct source {
+    struct input *input;        /* owned */
+    AVFormatContext *format;    /* owned */
+    AVCodecContext *decoder;    /* owned */
+    AVPacket *packet;           /* owned */
+    AVFrame *frame;             /* owned */
+    AVStream *stream;           /* borrowed from format */
+    unsigned streams_discarded; /* of format->nb_streams */
+
+    uint64_t samples; /* decoded so far */
+    uint32_t rate_hz; /* of the first frame */
+    unsigned packets_without_sound;
+    bool is_drained;      /* the last packet went to the decoder */
+    bool has_read_failed; /* the container broke before its end */
+    bool is_last_corrupt; /* the last packet was cut */
+    bool is_encrypted;
+};
+
+static int deny_open(AVFormatContext *format, AVIOContext **out_context, const char *url, int flags,
+                     AVDictionary **options)
+{
+    (void)format;
+    (void)out_context;
+    (void)url;
+    (void)flags;
+    (void)options;
+    return AVERROR(EPERM);
+}
+
+/* Every decoder of sound that is FFmpeg's own: wrapped libraries are code that we did not choose.
+ */
+static char *list_decoders(void)
+{
+    size_t size = 0;
+    char *list = NULL;
+    void *iterator = NULL;
+    const AVCodec *codec;
+    while ((codec = av_codec_iterate(&iterator)) != NULL) {
+        if (!av_codec_is_decoder(codec) || codec->type != AVMEDIA_TYPE_AUDIO ||
+            codec->wrapper_name != NULL)
+            continue;
+        size_t name_size = strlen(codec->name);
+        list = realloc(list, size + name_size + 2);
+        if (list == NULL)
+            abort();
+        memcpy(list + size, codec->name, name_size);
+        size += name_size;
+        list[size++] = ',';
+        list[size] = '\0';
+    }
+    return list;
+}
+
+static void set_limits(AVDictionary **limits)
+{
+    char *decoders = list_decoders();
+    av_dict_set(limits, "protocol_whitelist", "none", 0);
+    av_dict_set(limits, "format_whitelist", FORMATS, 0);
+    av_dict_set(limits, "codec_whitelist", decoders, 0);
+    av_dict_set_int(limits, "max_streams", STREAMS_MAX, 0);
+    /* As ffmpeg does, so that the same programs of a transport stream are found. */
+    av_dict_set_int(limits, "scan_all_pmts", 1, 0);
+    free(decoders);
+}
+
+static bool find_format(struct source *source, const AVInputFormat **out_format,
+                        struct error *error)
+{
+    const AVInputFormat *format = NULL;
+    int score = av_probe_input_buffer2(input_context(source->input), &format, "", NULL, 0, 0);
+    if (input_has_failed(source->input, error))
+        return false;
+    /* Nearly anything looks a little like a raw stream: a guess that weak is no format. */
+    if (score <= AVPROBE_SCORE_RETRY / 2 || format == NULL)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_NOT_MEDIA, "no known format");
+    if (av_match_list(format->name, FORMATS, ',') <= 0)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_NOT_MEDIA,
+                                 "the format %s is not one of sound", format->name);
+    *out_format = format;
+    return true;
+}
+
+static bool is_sound(const AVStream *stream)
+{
+    return stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+}
+
+/* Streams can appear while reading; what is not wanted is not even taken apart. */
+static void discard_others(struct source *source)
+{
+    for (; source->streams_discarded < source->format->nb_streams; source->streams_discarded++) {
+        AVStream *stream = source->format->streams[source->streams_discarded];
+        bool is_wanted = source->stream != NULL ? stream == source->stream : is_sound(stream);
+        stream->discard = is_wanted ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    }
+}
+
+static bool open_format(struct source *source, struct error *error)
+{
+    const AVInputFormat *format;
+    if (!find_format(source, &format, error))
+        return false;
+
+    source->format = avformat_alloc_context();
+    if (source->format == NULL)
+        abort();
+    source->format->pb = input_context(source->input);
+    source->format->flags |= AVFMT_FLAG_CUSTOM_IO;
+    source->format->io_open = deny_open;
+    AVDictionary *limits = NULL;
+    set_limits(&limits);
+    int result = avformat_open_input(&source->format, "", format, &limits);
+    av_dict_free(&limits);
+    if (result >= 0) {
+        discard_others(source);
+        result = avformat_find_stream_info(source->format, NULL);
+    }
+    if (input_has_failed(source->input, error))
+        return false;
+    if (result < 0)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_DAMAGED, "open as %s: %s",
+                                 format->name, av_err2str(result));
+    return true;
+}
+
+static const char *language_of(const AVStream *stream)
+{
+    const AVDictionaryEntry *entry = av_dict_get(stream->metadata, "language", NULL, 0);
+    return entry != NULL ? entry->value : "";
+}
+
+static bool is_asked_for(const AVStream *stream, uint32_t number,
+                         const struct conversion_options *options)
+{
+    if (options->track != 0)
+        return number == options->track;
+    if (options->language[0] != '\0')
+        return language_is_equal(language_of(stream), options->language);
+    return true;
+}
+
+/* Of those that are asked for, the first that the file calls its default, else the first. */
+static AVStream *choose(const AVFormatContext *format, const struct conversion_options *options,
+                        uint32_t *out_count)
+{
+    AVStream *chosen = NULL;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < format->nb_streams; i++) {
+        AVStream *stream = format->streams[i];
+        if (!is_sound(stream))
+            continue;
+        count++;
+        if (!is_asked_for(stream, count, options))
+            continue;
+        bool is_default = (stream->disposition & AV_DISPOSITION_DEFAULT) != 0;
+        if (chosen == NULL || (is_default && (chosen->disposition & AV_DISPOSITION_DEFAULT) == 0))
+            chosen = stream;
+    }
+    *out_count = count;
+    return chosen;
+}
+
+static bool choose_stream(struct source *source, const struct conversion_options *options,
+                          struct error *error)
+{
+    uint32_t count;
+    source->stream = choose(source->format, options, &count);
+    if (count == 0)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_NO_AUDIO,
+                                 "%u streams, none of sound", source->format->nb_streams);
+    if (source->stream == NULL && options->track != 0)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_NO_SUCH_TRACK,
+                                 "track %" PRIu32 " asked for, the file has %" PRIu32,
+                                 options->track, count);
+    if (source->stream == NULL)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_NO_SUCH_TRACK,
+                                 "none of %" PRIu32 " tracks is in the language %s", count,
+                                 options->language);
+    source->streams_discarded = 0;
+    discard_others(source);
+    return true;
+}
+
+static bool open_decoder(struct source *source, struct error *error)
+{
+    const AVCodecParameters *parameters = source->stream->codecpar;
+    const AVCodec *codec = avcodec_find_decoder(parameters->codec_id);
+    if (codec == NULL || codec->wrapper_name != NULL)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_UNSUPPORTED_CODEC,
+                                 "no decoder for %s", avcodec_get_name(parameters->codec_id));
+    source->decoder = avcodec_alloc_context3(codec);
+    if (source->decoder == NULL)
+        abort();
+    int result = avcodec_parameters_to_context(source->decoder, parameters);
+    source->decoder->pkt_timebase = source->stream->time_base;
+    source->decoder->thread_count = 1;
+    if (result >= 0)
+        result = avcodec_open2(source->decoder, codec, NULL);
+    if (result < 0)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_UNSUPPORTED_CODEC,
+                                 "open the decoder %s: %s", codec->name, av_err2str(result));
+    return true;
+}
+
+bool source_open(const struct media_io *io, const struct conversion_options *options,
+                 struct source **out_source, struct error *error)
+{
+    CLEANUP(source_closep) struct source *source = calloc(1, sizeof *source);
+    if (source == NULL)
+        abort();
+    source->input = input_create(io);
+    source->packet = av_packet_alloc();
+    source->frame = av_frame_alloc();
+    if (source->packet == NULL || source->frame == NULL)
+        abort();
+    if (!open_format(source, error) || !choose_stream(source, options, error) ||
+        !open_decoder(source, error))
+        return false;
+    *out_source = source;
+    source = NULL;
+    return true;
+}
+
+void source_close(struct source *source)
+{
+    if (source == NULL)
+        return;
+    avcodec_free_context(&source->decoder);
+    avformat_close_input(&source->format);
+    av_packet_free(&source->packet);
+    av_frame_free(&source->frame);
+    input_destroy(source->input);
+    free(source);
+}
+
+void source_closep(struct source **source)
+{
+    source_close(*source);
+}
+
+/* The next packet of the chosen stream. False at the end, or where reading broke off. */
+static bool read_packet(struct source *source)
+{
+    for (unsigned again = 0;;) {
+        av_packet_unref(source->packet);
+        int result = av_read_frame(source->format, source->packet);
+        if (result == AVERROR(EAGAIN) && again++ < AGAIN_MAX)
+            continue;
+        if (result < 0) {
+            source->has_read_failed = result != AVERROR_EOF;
+            return false;
+        }
+        discard_others(source);
+        if (source->packet->stream_index == source->stream->index)
+            return true;
+    }
+}
+
+static void note(struct source *source)
+{
+    source->packets_without_sound++;
+    source->is_last_corrupt = (source->packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
+    if (av_packet_get_side_data(source->packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL) != NULL)
+        source->is_encrypted = true;
+}
+
+static bool feed(struct source *source, struct error *error)
+{
+    const AVPacket *packet = NULL; /* NULL drains the decoder */
+    if (read_packet(source)) {
+        packet = source->packet;
+        note(source);
+    } else {
+        source->is_drained = true;
+    }
+    if (input_has_failed(source->input, error))
+        return false;
+    if (source->packets_without_sound > PACKETS_WITHOUT_SOUND_MAX)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_DAMAGED,
+                                 "%d packets in a row without a sample", PACKETS_WITHOUT_SOUND_MAX);
+    /* A packet that the decoder refuses is left out. */
+    int result = avcodec_send_packet(source->decoder, packet);
+    if (result == AVERROR(ENOMEM))
+        abort();
+    return true;
+}
+
+static bool is_usable(const AVFrame *frame)
+{
+    return frame->nb_samples > 0 && frame->sample_rate > 0 && frame->ch_layout.nb_channels > 0;
+}
+
+static bool end(const struct source *source, struct error *error)
+{
+    if (source->samples > 0)
+        return true;
+    if (source->is_encrypted)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_UNSUPPORTED_CODEC,
+                                 "the sound is encrypted");
+    return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_DAMAGED,
+                             "not one frame could be decoded");
+}
+
+bool source_read(struct source *source, const AVFrame **out_frame, struct error *error)
+{
+    for (;;) {
+        int result = avcodec_receive_frame(source->decoder, source->frame);
+        if (result >= 0 && is_usable(source->frame))
+            break;
+        if (result == AVERROR(ENOMEM))
+            abort();
+        if (source->is_drained && result < 0) {
+            *out_frame = NULL;
+            return end(source, error);
+        }
+        if (result == AVERROR(EAGAIN) && !feed(source, error))
+            return false;
+    }
+    source->packets_without_sound = 0;
+    source->samples += (uint64_t)source->frame->nb_samples;
+    if (source->rate_hz == 0)
+        source->rate_hz = (uint32_t)source->frame->sample_rate;
+    *out_frame = source->frame;
+    return true;
+}
+
+static uint64_t stream_duration_us(const struct source *source)
+{
+    const AVStream *stream = source->stream;
+    if (stream->duration == AV_NOPTS_VALUE || stream->duration <= 0)
+        return 0;
+    int64_t duration_us = av_rescale_q(stream->duration, stream->time_base, AV_TIME_BASE_Q);
+    return duration_us > 0 ? (uint64_t)duration_us : 0;
+}
+
+uint64_t source_duration_us(const struct source *source)
+{
+    uint64_t duration_us = stream_duration_us(source);
+    if (duration_us == 0 && source->format->duration > 0)
+        duration_us = (uint64_t)source->format->duration;
+    return duration_us;
+}
+
+uint64_t source_position(const struct source *source)
+{
+    return input_position(source->input);
+}
+
+bool source_is_truncated(const struct source *source)
+{
+    return source->has_read_failed || source->is_last_corrupt ||
+           input_was_read_past_end(source->input);
+}
+
+const char *source_tag(const struct source *source, const char *name)
+{
+    /* Ogg has its tags on the stream; everything else for the whole file. */
+    const AVDictionaryEntry *entry = av_dict_get(source->format->metadata, name, NULL, 0);
+    if (entry == NULL)
+        entry = av_dict_get(source->stream->metadata, name, NULL, 0);
+    return entry != NULL ? entry->value : NULL;
+}

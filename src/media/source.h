@@ -1,0 +1,33 @@
+#pragma once
+
+/* The sound of a file, decoded: finds out what it is, chooses one audio stream, and gives its
+ * frames one after another. All that libavformat and libavcodec are used for happens behind this
+ * header. What they may do is narrowed: they open nothing (a custom input, no protocols), know only
+ * the formats of a list, and no decoder but those of sound. */
+
+#include "media/media.h"
+
+struct AVFrame;
+struct source;
+
+/* Only `track` and `language` of the options are looked at. FAILURE_NOT_MEDIA, NO_AUDIO,
+ * NO_SUCH_TRACK, UNSUPPORTED_CODEC, DAMAGED. `io` is borrowed until source_close(). */
+MUST_CHECK bool source_open(const struct media_io *io, const struct conversion_options *options,
+                            struct source **out_source, struct error *error);
+void source_close(struct source *source); /* NULL is fine */
+void source_closep(struct source **source);
+
+/* The next frame, borrowed until the next call; NULL at the end. Rate, format and channels can
+ * change from one to the next. A frame that cannot be decoded is left out, as players do.
+ * FAILURE_DAMAGED where nothing at all could be decoded. */
+MUST_CHECK bool source_read(struct source *source, const struct AVFrame **out_frame,
+                            struct error *error);
+
+/* As the file claims: never to be relied on. 0: it does not say. */
+uint64_t source_duration_us(const struct source *source);
+uint64_t source_position(const struct source *source); /* byte read last */
+/* After the last frame: there should have been more. */
+bool source_is_truncated(const struct source *source);
+/* What the file says of itself ("title", "artist", … as libavformat names them), NULL for nothing;
+ * not checked in any way. */
+const char *source_tag(const struct source *source, const char *name);

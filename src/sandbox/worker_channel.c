@@ -1,0 +1,194 @@
+#include "sandbox/worker_channel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+struct worker_channel {
+    /* Set by worker_channel_open(), and the size by the job; then read-only. */
+    int fd;
+    uint64_t input_size;
+
+    /* Held while a frame goes out, so that frames of two threads do not mix. */
+    pthread_mutex_t send_lock;
+};
+
+void worker_channel_open(int fd, struct worker_channel **out_channel)
+{
+    struct worker_channel *channel = calloc(1, sizeof *channel);
+    if (channel == NULL)
+        abort();
+    channel->fd = fd;
+    channel->input_size = PROTOCOL_SIZE_UNKNOWN;
+    pthread_mutex_init(&channel->send_lock, NULL);
+    *out_channel = channel;
+}
+
+void worker_channel_close(struct worker_channel *channel)
+{
+    pthread_mutex_destroy(&channel->send_lock);
+    free(channel);
+}
+
+static bool receive(struct worker_channel *channel, void *bytes, size_t size, bool *out_is_closed,
+                    struct error *error)
+{
+    size_t got = 0;
+    while (got < size) {
+        ssize_t part = recv(channel->fd, (char *)bytes + got, size - got, MSG_WAITALL);
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part < 0)
+            return error_set_errno(error, errno, "receive");
+        if (part == 0) {
+            *out_is_closed = got == 0;
+            return error_set(error, ERROR_UNAVAILABLE, "the other side is gone");
+        }
+        got += (size_t)part;
+    }
+    return true;
+}
+
+static bool receive_header(struct worker_channel *channel, enum protocol_type type,
+                           uint32_t size_max, uint32_t *out_size, bool *out_is_closed,
+                           struct error *error)
+{
+    unsigned char bytes[PROTOCOL_HEADER_SIZE];
+    struct protocol_header header;
+    if (!receive(channel, bytes, sizeof bytes, out_is_closed, error) ||
+        !protocol_parse_header(bytes, &header, error))
+        return false;
+    if (header.type != type || header.size > size_max)
+        return error_set(error, ERROR_BAD_INPUT, "a frame of type %d with %u bytes, not of type %d",
+                         (int)header.type, header.size, (int)type);
+    *out_size = header.size;
+    return true;
+}
+
+static bool send_all(struct worker_channel *channel, struct iovec *parts, size_t count,
+                     struct error *error)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    while (message.msg_iovlen > 0) {
+        ssize_t sent = sendmsg(channel->fd, &message, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return error_set_errno(error, errno, "send");
+        size_t left = (size_t)sent;
+        while (message.msg_iovlen > 0 && left >= message.msg_iov->iov_len) {
+            left -= message.msg_iov->iov_len;
+            message.msg_iov++;
+            message.msg_iovlen--;
+        }
+        if (message.msg_iovlen > 0) {
+            message.msg_iov->iov_base = (char *)message.msg_iov->iov_base + left;
+            message.msg_iov->iov_len -= left;
+        }
+    }
+    return true;
+}
+
+/* iovec has no const, and sendmsg() does not write to what it sends (POSIX). */
+static void *without_const(const void *bytes)
+{
+    union {
+        const void *with;
+        void *without;
+    } pointer = {.with = bytes};
+    return pointer.without;
+}
+
+/* The payload in two pieces; the second may be empty. */
+static bool send_frame(struct worker_channel *channel, enum protocol_type type, const void *head,
+                       size_t head_size, const void *bytes, size_t size, struct error *error)
+{
+    unsigned char header[PROTOCOL_HEADER_SIZE];
+    protocol_format_header(type, (uint32_t)(head_size + size), header);
+    struct iovec parts[] = {
+        {.iov_base = header, .iov_len = sizeof header},
+        {.iov_base = without_const(head), .iov_len = head_size},
+        {.iov_base = without_const(bytes), .iov_len = size},
+    };
+    pthread_mutex_lock(&channel->send_lock);
+    bool is_sent = send_all(channel, parts, ARRAY_COUNT(parts), error);
+    pthread_mutex_unlock(&channel->send_lock);
+    return is_sent;
+}
+
+bool worker_channel_receive_job(struct worker_channel *channel, struct protocol_job *out_job,
+                                bool *out_is_closed, struct error *error)
+{
+    char payload[PROTOCOL_JOB_SIZE_MAX];
+    uint32_t size;
+    *out_is_closed = false;
+    if (!receive_header(channel, PROTOCOL_JOB, sizeof payload, &size, out_is_closed, error) ||
+        !receive(channel, payload, size, out_is_closed, error) ||
+        !protocol_parse_job(payload, size, out_job, error))
+        return false;
+    channel->input_size = out_job->input_size;
+    return true;
+}
+
+bool worker_channel_read_at(void *context, uint64_t offset, void *bytes, size_t size,
+                            size_t *out_size, struct error *error)
+{
+    struct worker_channel *channel = context;
+    assert(size <= PROTOCOL_RANGE_SIZE_MAX);
+    uint64_t left = offset < channel->input_size ? channel->input_size - offset : 0;
+    struct protocol_read read = {.offset = offset, .size = (uint32_t)(size < left ? size : left)};
+    *out_size = 0;
+    if (read.size == 0)
+        return true;
+
+    unsigned char payload[12];
+    uint32_t got;
+    bool is_closed;
+    protocol_format_read(&read, payload);
+    if (!send_frame(channel, PROTOCOL_READ, payload, sizeof payload, NULL, 0, error) ||
+        !receive_header(channel, PROTOCOL_DATA, read.size, &got, &is_closed, error) ||
+        !receive(channel, bytes, got, &is_closed, error))
+        return false;
+    *out_size = got;
+    return true;
+}
+
+bool worker_channel_write_at(void *context, uint64_t offset, const void *bytes, size_t size,
+                             struct error *error)
+{
+    struct worker_channel *channel = context;
+    assert(size <= PROTOCOL_RANGE_SIZE_MAX);
+    unsigned char head[8];
+    protocol_format_write_offset(offset, head);
+    return send_frame(channel, PROTOCOL_WRITE, head, sizeof head, bytes, size, error);
+}
+
+bool worker_channel_send_progress(struct worker_channel *channel,
+                                  const struct protocol_progress *progress, struct error *error)
+{
+    unsigned char payload[24];
+    protocol_format_progress(progress, payload);
+    return send_frame(channel, PROTOCOL_PROGRESS, payload, sizeof payload, NULL, 0, error);
+}
+
+bool worker_channel_send_result(struct worker_channel *channel,
+                                const struct protocol_result *result, struct error *error)
+{
+    unsigned char payload[40];
+    protocol_format_result(result, payload);
+    return send_frame(channel, PROTOCOL_RESULT, payload, sizeof payload, NULL, 0, error);
+}
+
+bool worker_channel_send_failure(struct worker_channel *channel, const struct error *cause,
+                                 struct error *error)
+{
+    struct buffer payload = BUFFER_WITH_MAX(PROTOCOL_CODE_SIZE + PROTOCOL_TEXT_SIZE);
+    bool is_sent =
+        protocol_format_failure(cause, &payload, error) &&
+        send_frame(channel, PROTOCOL_FAILURE, payload.bytes, payload.size, NULL, 0, error);
+    buffer_finish(&payload);
+    return is_sent;
+}
