@@ -168,6 +168,23 @@ static pid_t start_sleeper(void)
     return pid;
 }
 
+static void a_child_can_have_a_session_of_its_own(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"sleep", "60", NULL};
+    struct process_options options = {
+        .path = "/bin/sleep", .arguments = arguments, .death_signal = SIGKILL};
+    struct error error = {0};
+    pid_t pid = -1;
+    assert_true(process_start(&options, &pid, &error));
+    assert_int_equal(getsid(pid), getsid(0));
+    process_kill(pid);
+    options.own_session = true;
+    assert_true(process_start(&options, &pid, &error));
+    assert_int_equal(getsid(pid), pid);
+    process_kill(pid);
+}
+
 static void a_wait_ends_in_time(void **state)
 {
     (void)state;
@@ -275,6 +292,7 @@ int main(void)
         cmocka_unit_test(signals_of_the_parent_do_not_reach_into_the_child),
         cmocka_unit_test(the_environment_is_what_is_given),
         cmocka_unit_test(a_program_that_cannot_be_started_says_why),
+        cmocka_unit_test(a_child_can_have_a_session_of_its_own),
         cmocka_unit_test(a_wait_ends_in_time),
         cmocka_unit_test(a_child_dies_with_the_thread_that_started_it),
         cmocka_unit_test(threads_may_start_children_at_once),
