@@ -1,22 +1,26 @@
-/* tapedeck-worker: converts one file, whose bytes come and go over descriptor 3, and ends. Started
- * by sandbox/worker_process only; people use `tapedeck convert`. */
+/* tapedeck-worker: one job over the socket at descriptor 3, one conversion, then the end. Started
+ * by sandbox/worker_process, never by people. */
 
-#include "base/log.h"
+#include "base/error.h"
 #include "media/media.h"
 #include "sandbox/confine.h"
 #include "sandbox/worker_channel.h"
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define CHANNEL_FD 3
+/* Standard input, output and error, and the channel. */
+#define FD_COUNT 4
 
-static bool tell_progress(void *context, const struct media_progress *progress, struct error *error)
+static bool send_progress(void *context, const struct media_progress *progress, struct error *error)
 {
-    const struct protocol_progress told = {
+    const struct protocol_progress frame = {
         .position_us = progress->position_us,
         .duration_us = progress->duration_us,
         .input_position = progress->input_position,
     };
-    return worker_channel_send_progress(context, &told, error);
+    return worker_channel_send_progress(context, &frame, error);
 }
 
 static bool convert(struct worker_channel *channel, const struct protocol_job *job,
@@ -33,9 +37,9 @@ static bool convert(struct worker_channel *channel, const struct protocol_job *j
         .size = job->input_size,
         .read_at = worker_channel_read_at,
         .write_at = worker_channel_write_at,
-        .progress = tell_progress,
+        .progress = send_progress,
     };
-    struct media_result result;
+    struct media_result result = {0};
     if (!media_convert(&media_job, &io, &result, error))
         return false;
     *out_result = (struct protocol_result){
@@ -45,37 +49,33 @@ static bool convert(struct worker_channel *channel, const struct protocol_job *j
         .bitrate_kbps = result.bitrate_kbps,
         .sample_rate_hz = result.sample_rate_hz,
         .channels = result.channels,
-        .is_truncated = result.is_truncated ? 1 : 0,
+        .is_truncated = result.is_truncated,
     };
     return true;
 }
 
+/* True: the other side knows how it went. */
 static bool serve(struct worker_channel *channel, struct error *error)
 {
-    struct protocol_job job;
-    struct protocol_result result;
+    struct protocol_job job = {0};
+    struct protocol_result result = {0};
     bool is_closed = false;
     if (!worker_channel_receive_job(channel, &job, &is_closed, error))
-        return is_closed; /* nobody needed this one */
-    struct error cause;
-    if (convert(channel, &job, &result, &cause))
+        return is_closed; /* nobody had a job for us after all */
+    if (convert(channel, &job, &result, error))
         return worker_channel_send_result(channel, &result, error);
-    return worker_channel_send_failure(channel, &cause, error);
+    return worker_channel_send_failure(channel, error, NULL);
 }
 
 int main(void)
 {
-    log_open("worker", LOG_LEVEL_INFO);
     struct error error = {0};
-    struct worker_channel *channel;
+    struct worker_channel *channel = NULL;
+    /* Writing to a log file must fail, not kill: no file of ours may grow. */
+    signal(SIGXFSZ, SIG_IGN);
+    media_prepare();
     worker_channel_open(CHANNEL_FD, &channel);
-    bool succeeded = confine_process(CHANNEL_FD + 1, &error);
-    if (succeeded) {
-        media_prepare();
-        succeeded = serve(channel, &error);
-    }
-    if (!succeeded)
-        log_error("failed", FIELD_TEXT("reason", error.text));
+    bool succeeded = confine_process(FD_COUNT, &error) && serve(channel, &error);
     worker_channel_close(channel);
     return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
 }

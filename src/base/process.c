@@ -29,6 +29,7 @@ struct start {
     size_t to_count;
     int free_from; /* first number past all of them */
     int death_signal;
+    bool own_session;
     pid_t parent;
     int report_fd; /* CLOEXEC: closed by a successful exec, else errno comes through it */
 };
@@ -69,6 +70,7 @@ static void prepare(const struct process_options *options, struct start *start)
         .fds = options->fds,
         .fd_count = options->fd_count,
         .death_signal = options->death_signal,
+        .own_session = options->own_session,
         .parent = getpid(),
     };
     for (size_t i = 0; i < options->fd_count; i++) {
@@ -148,6 +150,8 @@ static int child_exec(const struct start *start)
     /* Died before the line above: nobody is left to send the signal. */
     if (getppid() != start->parent)
         _exit(127);
+    if (start->own_session && setsid() < 0)
+        return errno;
     int errno_value = child_arrange_fds(start);
     if (errno_value != 0)
         return errno_value;

@@ -23,6 +23,7 @@ struct process_options {
     const struct process_fd *fds;   /* 0, 1 and 2 are /dev/null where not given */
     size_t fd_count;
     int death_signal; /* sent to the child when its parent's thread ends; 0: none */
+    bool own_session; /* Ctrl-C in the terminal reaches the parent only */
 };
 
 /* Returns once the child has exec'd, or with the reason why it could not (ERROR_NOT_FOUND,

@@ -12,6 +12,13 @@ bool text_copy(char *out_text, size_t size, const char *text);
 bool text_equals_ignoring_case(const char *a, const char *b); /* ASCII only */
 bool text_starts_with(const char *text, const char *prefix);
 
+/* How many bytes must be inserted, removed or replaced to make one name of the other; SIZE_MAX
+ * where one is longer than any name (64 bytes). */
+size_t text_distance(const char *a, const char *b);
+/* The one of the NULL-terminated candidates that a mistyped name was most likely meant to be; NULL
+ * where none is near. */
+const char *text_nearest(const char *text, const char *const *candidates);
+
 /* RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */
 bool text_is_utf8(const void *bytes, size_t size);
 /* For text of people: every byte that is not UTF-8 becomes U+FFFD, control characters (C0, DEL, C1,

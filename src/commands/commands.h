@@ -1,7 +1,11 @@
 #pragma once
 
-/* Every subcommand: one function, one file, one row in main.c. */
+/* The subcommands of tapedeck, and how main() finds the one that is asked for. */
 
-struct invocation; /* config/command_line.h */
+#include "config/command_line.h"
 
 int convert_run(const struct invocation *invocation);
+
+/* Runs the subcommand that argv[1] names with what follows it; answers --help, --version and what
+ * is no subcommand. The table ends with a row without a name. Returns the exit status. */
+int commands_run(const struct command *commands, int argc, char **argv);

@@ -2,80 +2,97 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-#define BAR_CELLS 30
-#define BAR_INTERVAL_MS 100
+#define BAR_WIDTH 30
 #define LINE_INTERVAL_MS (10 * CLOCK_SECOND_MS)
+/* Earlier, the speed is a guess about start-up. */
+#define SPEED_AFTER_MS 1000
 
-void convert_progress_begin(struct convert_progress *progress, bool is_quiet)
+void convert_progress_init(struct convert_progress *out_progress, bool is_quiet)
 {
-    *progress = (struct convert_progress){
-        .form = is_quiet                ? CONVERT_PROGRESS_NONE
-                : isatty(STDERR_FILENO) ? CONVERT_PROGRESS_BAR
-                                        : CONVERT_PROGRESS_LINES,
+    *out_progress = (struct convert_progress){
+        .is_quiet = is_quiet,
+        .is_terminal = isatty(STDERR_FILENO) == 1,
         .started_ms = clock_boot_ms(),
     };
-    progress->shown_ms = progress->started_ms;
+    out_progress->shown_ms = out_progress->started_ms;
 }
 
-double convert_progress_seconds(const struct convert_progress *progress)
+static double elapsed_seconds(const struct convert_progress *progress)
 {
-    int64_t ms = clock_boot_ms() - progress->started_ms;
-    return (double)(ms > 0 ? ms : 1) / 1000;
+    return (double)(clock_boot_ms() - progress->started_ms) / 1000;
 }
 
-static void describe(const struct convert_progress *progress, const struct worker_progress *now,
-                     char *out_text, size_t size)
+/* "  58x, 0:12 left": empty while too little is known. */
+static void format_speed(const struct convert_progress *progress, const struct worker_progress *now,
+                         char *out_text, size_t size)
 {
-    double seconds = convert_progress_seconds(progress);
-    char position[TEXT_UNIT_SIZE], duration[TEXT_UNIT_SIZE], left[TEXT_UNIT_SIZE];
-    text_format_length_for_people(now->position_seconds, position);
-    text_format_length_for_people(now->duration_seconds, duration);
-    double left_seconds = now->fraction > 0 ? seconds * (1 - now->fraction) / now->fraction : 0;
-    text_format_length_for_people(left_seconds, left);
-    bool has_duration = now->duration_seconds > 0;
-    bool has_left = now->fraction > 0.01;
-    snprintf(out_text, size, "%3.0f %%  %s%s%s  %.1fx%s%s%s", now->fraction * 100, position,
-             has_duration ? " of " : "", has_duration ? duration : "",
-             now->position_seconds / seconds, has_left ? "  " : "", has_left ? left : "",
-             has_left ? " left" : "");
+    double elapsed = elapsed_seconds(progress);
+    out_text[0] = '\0';
+    if (elapsed * 1000 < SPEED_AFTER_MS || now->position_seconds <= 0)
+        return;
+    char left[TEXT_UNIT_SIZE] = "";
+    if (now->fraction > 0)
+        text_format_length_for_people(elapsed * (1 - now->fraction) / now->fraction, left);
+    snprintf(out_text, size, "  %.0fx%s%s%s", now->position_seconds / elapsed,
+             left[0] != '\0' ? ", " : "", left, left[0] != '\0' ? " left" : "");
 }
 
-static void draw_bar(const struct worker_progress *now, const char *text)
+static void show_bar(const struct convert_progress *progress, const struct worker_progress *now)
 {
-    char bar[BAR_CELLS + 1];
-    int full = (int)(now->fraction * BAR_CELLS);
-    for (int i = 0; i < BAR_CELLS; i++)
-        bar[i] = i < full ? '#' : '.';
-    bar[BAR_CELLS] = '\0';
-    /* Back to the line's start, and at its end erase what a longer one left (ECMA-48 EL). */
-    fprintf(stderr, "\r[%s] %s\033[K", bar, text);
-    fflush(stderr);
+    char bar[BAR_WIDTH + 1];
+    char speed[80];
+    int filled = (int)(now->fraction * BAR_WIDTH);
+    memset(bar, '-', BAR_WIDTH);
+    memset(bar, '#', (size_t)filled);
+    bar[BAR_WIDTH] = '\0';
+    format_speed(progress, now, speed, sizeof speed);
+    fprintf(stderr, "\r[%s] %3.0f %%%s\x1b[K", bar, now->fraction * 100, speed);
 }
 
 void convert_progress_show(struct convert_progress *progress, const struct worker_progress *now)
 {
-    int64_t now_ms = clock_boot_ms();
-    int64_t interval_ms =
-        progress->form == CONVERT_PROGRESS_BAR ? BAR_INTERVAL_MS : LINE_INTERVAL_MS;
-    if (progress->form == CONVERT_PROGRESS_NONE || now_ms - progress->shown_ms < interval_ms)
+    if (progress->is_quiet)
         return;
-    progress->shown_ms = now_ms;
-    char text[160];
-    describe(progress, now, text, sizeof text);
-    if (progress->form == CONVERT_PROGRESS_BAR) {
-        draw_bar(now, text);
-        progress->has_bar = true;
-    } else {
-        fprintf(stderr, "%s\n", text);
+    if (progress->is_terminal) {
+        show_bar(progress, now);
+        return;
     }
+    if (clock_boot_ms() - progress->shown_ms < LINE_INTERVAL_MS)
+        return;
+    progress->shown_ms = clock_boot_ms();
+    char speed[80];
+    format_speed(progress, now, speed, sizeof speed);
+    fprintf(stderr, "%.0f %%%s\n", now->fraction * 100, speed);
 }
 
-void convert_progress_end(struct convert_progress *progress)
+void convert_progress_clear(struct convert_progress *progress)
 {
-    if (progress->has_bar)
-        fprintf(stderr, "\r\033[K");
-    progress->has_bar = false;
+    if (!progress->is_quiet && progress->is_terminal)
+        fputs("\r\x1b[K", stderr);
+}
+
+void convert_progress_end(struct convert_progress *progress, const char *output,
+                          const struct worker_result *result)
+{
+    convert_progress_clear(progress);
+    if (progress->is_quiet)
+        return;
+    char size[TEXT_UNIT_SIZE];
+    char length[TEXT_UNIT_SIZE];
+    double elapsed = elapsed_seconds(progress);
+    text_format_size_for_people(result->size_bytes, size);
+    text_format_length_for_people(result->duration_seconds, length);
+    fprintf(stderr, "%s: %s, %s, %u kb/s, %g kHz, %s; took %.1f s", output, size, length,
+            result->bitrate_kbps, result->sample_rate_hz / 1000.0,
+            result->channels == 1 ? "mono" : "stereo", elapsed);
+    if (elapsed > 0)
+        fprintf(stderr, " (%.0fx)", result->duration_seconds / elapsed);
+    fputs("\n", stderr);
+    if (result->is_truncated)
+        fputs("The source ends early or is damaged: what could be read was converted.\n", stderr);
 }

@@ -1,27 +1,21 @@
 #pragma once
 
-/* What `convert` says while it works, on standard error: a bar that moves on a terminal, a line now
- * and then elsewhere, nothing where that was asked for. */
+/* What `tapedeck convert` says while it works, on standard error: a bar on a terminal, a line now
+ * and then elsewhere. */
 
-#include "base/error.h"
 #include "sandbox/worker_process.h"
-
-enum convert_progress_form {
-    CONVERT_PROGRESS_BAR,
-    CONVERT_PROGRESS_LINES,
-    CONVERT_PROGRESS_NONE,
-};
+#include <stdbool.h>
+#include <stdint.h>
 
 struct convert_progress {
-    enum convert_progress_form form;
-    int64_t started_ms; /* boot clock */
-    int64_t shown_ms;
-    bool has_bar; /* a bar stands on the last line */
+    bool is_quiet;
+    bool is_terminal;
+    int64_t started_ms;
+    int64_t shown_ms; /* 0: nothing yet */
 };
 
-void convert_progress_begin(struct convert_progress *progress, bool is_quiet);
+void convert_progress_init(struct convert_progress *out_progress, bool is_quiet);
 void convert_progress_show(struct convert_progress *progress, const struct worker_progress *now);
-/* Takes the bar away, so that what is said next begins on a line of its own. */
-void convert_progress_end(struct convert_progress *progress);
-/* Seconds since the beginning, never 0. */
-double convert_progress_seconds(const struct convert_progress *progress);
+void convert_progress_clear(struct convert_progress *progress); /* the bar, before other text */
+void convert_progress_end(struct convert_progress *progress, const char *output,
+                          const struct worker_result *result);

@@ -21,26 +21,6 @@ void config_environment_name(const char *name, char out_text[CONFIG_NAME_SIZE])
         *at = *at == '.' ? '_' : (char)toupper((unsigned char)*at);
 }
 
-/* How many bytes must be inserted, removed or replaced to make one name of the other. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[CONFIG_NAME_SIZE + 1];
-    size_t b_length = strnlen(b, CONFIG_NAME_SIZE);
-    for (size_t j = 0; j <= b_length; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_length; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            size_t shorter = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            row[j] = shorter < replaced ? shorter : replaced;
-        }
-    }
-    return row[b_length];
-}
-
 /* The known name that the given one was most likely meant to be; NULL where none is near. */
 static const char *suggest(const struct config *config, const char *name)
 {
@@ -49,7 +29,7 @@ static const char *suggest(const struct config *config, const char *name)
     const char *key = strchr(name, '.');
     for (size_t i = 0; i < config->value_count; i++) {
         const char *known = config->values[i].option->name;
-        size_t distance = edit_distance(name, known);
+        size_t distance = text_distance(name, known);
         /* The right key in the wrong section is a likelier mistake than four wrong letters. */
         const char *known_key = strchr(known, '.');
         if (key != NULL && known_key != NULL && strcmp(key, known_key) == 0 && distance > 1)

@@ -1,29 +1,50 @@
 #include "sandbox/worker_process.h"
 
+#include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/process.h"
-#include "sandbox/worker_run.h"
+#include "model/failure.h"
+#include "sandbox/protocol.h"
+#include "sandbox/worker_guard.h"
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PROGRAM "tapedeck-worker"
+#define WORKER_NAME "tapedeck-worker"
 #define WORKER_FD 3
-/* How long a worker that has closed its socket may take to be dead, before it is killed. */
-#define END_WAIT_MS 2000
+/* How long a worker may take to exit once it has said its last, or closed its socket. */
+#define EXIT_MS 2000
 
 struct worker_process {
     char path[FILE_PATH_SIZE];
-    pid_t pid;              /* 0: none runs */
-    int socket_fd;          /* owned */
-    int stderr_fd;          /* owned */
-    struct worker_run *run; /* owned; its buffers serve one conversion after another */
+    pid_t pid; /* 0: none */
+    int fd;    /* our end of its socket; -1: none */
+};
+
+/* One conversion, followed from outside. */
+struct run {
+    struct worker_process *process;
+    const struct worker_job *job;
+    const struct worker_callbacks *callbacks;
+    struct worker_guard guard;
+    double fraction;
+    int64_t started_ms;
+    int64_t ticked_ms;
+    int64_t output_ms; /* of the last output; moved on by the time that our callbacks took */
+
+    unsigned char *frame; /* owned; header and payload as far as they have come */
+    size_t frame_filled;
+    unsigned char *answer; /* owned; a DATA frame that goes out */
+    size_t answer_size, answer_sent;
+
+    bool has_ended;
+    enum worker_end end;
+    struct worker_result *out_result;
 };
 
 static bool is_program(const char *path)
@@ -31,57 +52,78 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
-static bool find_program(char out_path[FILE_PATH_SIZE], struct error *error)
-{
-    char folder[FILE_PATH_SIZE];
-    if (!process_program_folder(folder, sizeof folder, error) ||
-        !file_path(out_path, error, "%s/%s", folder, PROGRAM))
-        return false;
-    if (is_program(out_path))
-        return true;
-    if (!file_path(out_path, error, "%s/%s", TAPEDECK_LIBEXEC_DIR, PROGRAM))
-        return false;
-    if (is_program(out_path))
-        return true;
-    return error_set(error, ERROR_NOT_FOUND, "no " PROGRAM " in %.80s or %.80s: install it there",
-                     folder, TAPEDECK_LIBEXEC_DIR);
-}
-
 bool worker_process_open(struct worker_process **out_process, struct error *error)
 {
     struct worker_process *process = calloc(1, sizeof *process);
     if (process == NULL)
         abort();
-    process->socket_fd = -1;
-    process->stderr_fd = -1;
-    if (!find_program(process->path, error)) {
-        free(process);
+    process->fd = -1;
+    CLEANUP(worker_process_closep) struct worker_process *owned = process;
+
+    char folder[FILE_PATH_SIZE];
+    if (!process_program_folder(folder, sizeof folder, error) ||
+        !file_path(process->path, error, "%s/" WORKER_NAME, folder))
         return false;
-    }
-    process->run = worker_run_create();
-    *out_process = process;
+    if (!is_program(process->path) &&
+        !file_path(process->path, error, "%s/" WORKER_NAME, TAPEDECK_LIBEXECDIR))
+        return false;
+    if (!is_program(process->path))
+        return error_set(error, ERROR_NOT_FOUND,
+                         "there is no " WORKER_NAME " in %.80s nor in " TAPEDECK_LIBEXECDIR,
+                         folder);
+    *out_process = owned;
+    owned = NULL; /* the caller's now */
     return true;
 }
 
-static bool start(struct worker_process *process, struct error *error)
+static void end_worker(struct worker_process *process)
 {
-    int sockets[2], pipes[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-        return error_set_errno(error, errno, "socket pair");
-    CLEANUP(file_closep) int ours = sockets[0];
-    CLEANUP(file_closep) int theirs = sockets[1];
-    if (pipe2(pipes, O_CLOEXEC) != 0)
-        return error_set_errno(error, errno, "pipe");
-    CLEANUP(file_closep) int stderr_read = pipes[0];
-    CLEANUP(file_closep) int stderr_write = pipes[1];
-    /* Only our ends: the worker's are as blocking as it likes. */
-    if (fcntl(ours, F_SETFL, O_NONBLOCK) != 0 || fcntl(stderr_read, F_SETFL, O_NONBLOCK) != 0)
-        return error_set_errno(error, errno, "not blocking");
+    file_close(process->fd);
+    process->fd = -1;
+    if (process->pid != 0)
+        process_kill(process->pid);
+    process->pid = 0;
+}
 
-    /* An empty environment: nothing in ours is the worker's business. */
-    static const char *const arguments[] = {PROGRAM, NULL};
-    static const char *const environment[] = {NULL};
-    const struct process_fd fds[] = {{theirs, WORKER_FD}, {stderr_write, STDERR_FILENO}};
+void worker_process_close(struct worker_process *process)
+{
+    if (process == NULL)
+        return;
+    end_worker(process);
+    free(process);
+}
+
+void worker_process_closep(struct worker_process **process)
+{
+    worker_process_close(*process);
+    *process = NULL;
+}
+
+/* A worker that waited can have been killed meanwhile, by an operator or for want of memory. */
+static void forget_dead_worker(struct worker_process *process)
+{
+    int status;
+    if (process->pid == 0 || !process_wait(process->pid, 0, &status))
+        return;
+    process->pid = 0;
+    end_worker(process);
+}
+
+bool worker_process_prepare(struct worker_process *process, struct error *error)
+{
+    forget_dead_worker(process);
+    if (process->pid != 0)
+        return true;
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return error_set_errno(error, errno, "make a socket for the worker");
+    const char *const arguments[] = {WORKER_NAME, NULL};
+    /* Nothing of ours is its business: neither secrets nor what would change FFmpeg's ways. */
+    const char *const environment[] = {"LC_ALL=C", NULL};
+    const struct process_fd fds[] = {
+        {.from = STDERR_FILENO, .to = STDERR_FILENO},
+        {.from = ends[1], .to = WORKER_FD},
+    };
     const struct process_options options = {
         .path = process->path,
         .arguments = arguments,
@@ -90,101 +132,336 @@ static bool start(struct worker_process *process, struct error *error)
         .fd_count = ARRAY_COUNT(fds),
         .death_signal = SIGKILL,
     };
-    if (!process_start(&options, &process->pid, error))
-        return error_prefix(error, "worker");
-    process->socket_fd = ours;
-    process->stderr_fd = stderr_read;
-    ours = -1;
-    stderr_read = -1;
+    bool is_started = process_start(&options, &process->pid, error);
+    file_close(ends[1]);
+    if (!is_started) {
+        file_close(ends[0]);
+        return error_prefix(error, "start the worker");
+    }
+    process->fd = ends[0];
     return true;
 }
 
-static void forget(struct worker_process *process)
+/* ---- How a run ends ---- */
+
+static bool end_run(struct run *run, enum worker_end end)
 {
-    file_close(process->socket_fd);
-    file_close(process->stderr_fd);
-    process->socket_fd = -1;
-    process->stderr_fd = -1;
-    process->pid = 0;
+    run->has_ended = true;
+    run->end = end;
+    return false;
 }
 
-static void kill_worker(struct worker_process *process)
+/* The worker broke the rules; *error says which. */
+static bool end_as_broken(struct run *run, const struct failure *failure, struct error *error)
 {
-    if (process->pid == 0)
-        return;
-    process_kill(process->pid);
-    forget(process);
+    error->kind = ERROR_INTERNAL;
+    error->failure = failure;
+    error_prefix(error, "worker");
+    return end_run(run, WORKER_BROKE);
 }
 
-bool worker_process_prepare(struct worker_process *process, struct error *error)
+static bool end_as_vanished(struct run *run, struct error *error)
 {
-    int status;
-    /* One that waited may have been killed meanwhile, by the system or by hand. */
-    if (process->pid != 0 && process_wait(process->pid, 0, &status))
-        forget(process);
-    return process->pid != 0 || start(process, error);
-}
-
-void worker_process_close(struct worker_process *process)
-{
-    if (process == NULL)
-        return;
-    kill_worker(process);
-    worker_run_destroy(process->run);
-    free(process);
-}
-
-void worker_process_closep(struct worker_process **process)
-{
-    worker_process_close(*process);
-}
-
-/* A worker speaks only where something is very wrong: an assertion, a sanitizer's report. */
-static void log_words(struct worker_process *process)
-{
-    char text[8192];
-    ssize_t size = read(process->stderr_fd, text, sizeof text - 1);
-    if (size <= 0)
-        return;
-    text[size] = '\0';
-    char *rest = text;
-    for (char *line; (line = strsep(&rest, "\n")) != NULL;)
-        if (line[0] != '\0')
-            log_warning("the worker said", FIELD_TEXT("text", line));
-}
-
-/* The socket is closed without a last word: how it died is all there is to tell. */
-static void describe_death(struct worker_process *process, struct error *error)
-{
-    int status;
-    char description[PROCESS_STATUS_SIZE] = "had to be killed";
-    if (process_wait(process->pid, END_WAIT_MS, &status)) {
-        process_describe_status(status, description);
-        process->pid = 0;
+    int status = 0;
+    char text[PROCESS_STATUS_SIZE] = "closed its socket and lives on";
+    if (process_wait(run->process->pid, EXIT_MS, &status)) {
+        run->process->pid = 0;
+        process_describe_status(status, text);
     }
-    error_prefix(error, "%s", description);
+    error_set(error, ERROR_INTERNAL, "ended before its result: %s", text);
+    return end_as_broken(run, &FAILURE_INTERNAL, error);
+}
+
+/* ---- Our callbacks, whose time is not the worker's ---- */
+
+static void note_progress(struct run *run)
+{
+    const struct protocol_progress *progress = &run->guard.progress;
+    double fraction = 0;
+    if (progress->duration_us != 0)
+        fraction = (double)progress->position_us / (double)progress->duration_us;
+    else if (run->job->input_size != WORKER_SIZE_UNKNOWN && run->job->input_size != 0)
+        fraction = (double)progress->input_position / (double)run->job->input_size;
+    if (fraction > run->fraction)
+        run->fraction = fraction < 1 ? fraction : 1;
+}
+
+static bool call_tick(struct run *run, struct error *error)
+{
+    const struct worker_progress progress = {
+        .fraction = run->fraction,
+        .position_seconds = (double)run->guard.progress.position_us / 1e6,
+        .duration_seconds = (double)run->guard.progress.duration_us / 1e6,
+    };
+    int64_t start_ms = clock_boot_ms();
+    bool goes_on = run->callbacks->tick(run->callbacks->context, &progress, error);
+    run->ticked_ms = clock_boot_ms();
+    run->output_ms += run->ticked_ms - start_ms;
+    return goes_on || end_run(run, WORKER_STOPPED);
+}
+
+static bool answer_read(struct run *run, const struct protocol_read *read, struct error *error)
+{
+    int64_t start_ms = clock_boot_ms();
+    size_t size = 0;
+    if (!run->callbacks->read_at(run->callbacks->context, read->offset,
+                                 run->answer + PROTOCOL_HEADER_SIZE, read->size, &size, error))
+        return end_run(run, WORKER_CALLBACK);
+    assert(size <= read->size);
+    run->output_ms += clock_boot_ms() - start_ms;
+    protocol_format_header(PROTOCOL_DATA, (uint32_t)size, run->answer);
+    run->answer_size = PROTOCOL_HEADER_SIZE + size;
+    run->answer_sent = 0;
+    return true;
+}
+
+static bool take_write(struct run *run, const struct protocol_write *write, struct error *error)
+{
+    if (!run->callbacks->write_at(run->callbacks->context, write->offset, write->bytes, write->size,
+                                  error))
+        return end_run(run, WORKER_CALLBACK);
+    run->output_ms = clock_boot_ms();
+    return true;
+}
+
+/* ---- Frames ---- */
+
+static bool take_result(struct run *run, const struct protocol_result *result)
+{
+    *run->out_result = (struct worker_result){
+        .size_bytes = result->size_bytes,
+        .duration_seconds = (double)result->samples / result->sample_rate_hz,
+        .samples = result->samples,
+        .frames = result->frames,
+        .bitrate_kbps = result->bitrate_kbps,
+        .sample_rate_hz = result->sample_rate_hz,
+        .channels = result->channels,
+        .is_truncated = result->is_truncated != 0,
+    };
+    return end_run(run, WORKER_DONE);
+}
+
+static bool take_failure(struct run *run, const struct protocol_failure *failure,
+                         struct error *error)
+{
+    if (failure->failure == &FAILURE_INTERNAL) {
+        error_set(error, ERROR_INTERNAL, "%s", failure->text);
+        return end_as_broken(run, &FAILURE_INTERNAL, error);
+    }
+    error_set_failure(error, ERROR_BAD_INPUT, failure->failure, "%s", failure->text);
+    return end_run(run, WORKER_REFUSED);
+}
+
+/* False where the frame broke the rules (*error), or ended the run (run->has_ended). */
+static bool take_frame(struct run *run, enum protocol_type type, const unsigned char *payload,
+                       size_t size, struct error *error)
+{
+    union {
+        struct protocol_read read;
+        struct protocol_write write;
+        struct protocol_progress progress;
+        struct protocol_result result;
+        struct protocol_failure failure;
+    } frame;
+    switch (type) {
+    case PROTOCOL_READ:
+        if (run->answer_size != 0)
+            return error_set(error, ERROR_BAD_INPUT, "asked again before it had its answer");
+        return protocol_parse_read(payload, size, &frame.read, error) &&
+               worker_guard_read(&run->guard, &frame.read, error) &&
+               answer_read(run, &frame.read, error);
+    case PROTOCOL_WRITE:
+        return protocol_parse_write(payload, size, &frame.write, error) &&
+               worker_guard_write(&run->guard, &frame.write, error) &&
+               take_write(run, &frame.write, error);
+    case PROTOCOL_PROGRESS:
+        if (!protocol_parse_progress(payload, size, &frame.progress, error) ||
+            !worker_guard_progress(&run->guard, &frame.progress, error))
+            return false;
+        note_progress(run);
+        return true;
+    case PROTOCOL_RESULT:
+        return protocol_parse_result(payload, size, &frame.result, error) &&
+               worker_guard_result(&run->guard, &frame.result, error) &&
+               take_result(run, &frame.result);
+    case PROTOCOL_FAILURE:
+        return protocol_parse_failure(payload, size, &frame.failure, error) &&
+               take_failure(run, &frame.failure, error);
+    case PROTOCOL_JOB:
+    case PROTOCOL_DATA:
+        break;
+    }
+    return error_set(error, ERROR_BAD_INPUT, "sent a frame that only we send");
+}
+
+/* Reads what has come of the frame; *out_is_whole tells whether that is all of it. */
+static bool receive_part(struct run *run, struct protocol_header *out_header, bool *out_is_whole,
+                         struct error *error)
+{
+    bool has_header = run->frame_filled >= PROTOCOL_HEADER_SIZE;
+    size_t wanted = PROTOCOL_HEADER_SIZE;
+    if (has_header) {
+        if (!protocol_parse_header(run->frame, out_header, error))
+            return end_as_broken(run, &FAILURE_INTERNAL, error);
+        wanted += out_header->size;
+    }
+    *out_is_whole = false;
+    if (run->frame_filled < wanted) {
+        ssize_t got = recv(run->process->fd, run->frame + run->frame_filled,
+                           wanted - run->frame_filled, MSG_DONTWAIT);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return true;
+        if (got <= 0)
+            return end_as_vanished(run, error);
+        run->frame_filled += (size_t)got;
+    }
+    *out_is_whole = has_header && run->frame_filled == wanted;
+    return true;
+}
+
+static bool receive(struct run *run, struct error *error)
+{
+    struct protocol_header header;
+    bool is_whole = false;
+    if (!receive_part(run, &header, &is_whole, error))
+        return false;
+    if (!is_whole)
+        return true;
+    run->frame_filled = 0;
+    if (take_frame(run, header.type, run->frame + PROTOCOL_HEADER_SIZE, header.size, error))
+        return true;
+    return run->has_ended ? false : end_as_broken(run, &FAILURE_INTERNAL, error);
+}
+
+static bool send_part(struct run *run, struct error *error)
+{
+    ssize_t sent = send(run->process->fd, run->answer + run->answer_sent,
+                        run->answer_size - run->answer_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    if (sent < 0)
+        return end_as_vanished(run, error);
+    run->answer_sent += (size_t)sent;
+    if (run->answer_sent == run->answer_size)
+        run->answer_size = 0;
+    return true;
+}
+
+/* ---- The loop ---- */
+
+static bool check_time(struct run *run, struct error *error)
+{
+    const struct worker_job *job = run->job;
+    int64_t now_ms = clock_boot_ms();
+    if (job->deadline_ms != 0 && now_ms - run->started_ms > job->deadline_ms) {
+        error_set(error, ERROR_INTERNAL, "not done after %lld s",
+                  (long long)(job->deadline_ms / 1000));
+        return end_as_broken(run, &FAILURE_TIMED_OUT, error);
+    }
+    if (job->stall_max_ms != 0 && now_ms - run->output_ms > job->stall_max_ms) {
+        error_set(error, ERROR_INTERNAL, "no output for %lld s",
+                  (long long)(job->stall_max_ms / 1000));
+        return end_as_broken(run, &FAILURE_TIMED_OUT, error);
+    }
+    return now_ms - run->ticked_ms < WORKER_TICK_MS || call_tick(run, error);
+}
+
+/* One wait, and what came of it. While an answer goes out nothing is read: the worker's reading
+ * thread waits for that answer alone, so it cannot be the one who waits for us. */
+static bool step(struct run *run, struct error *error)
+{
+    bool is_answering = run->answer_size != 0;
+    struct pollfd polls[] = {
+        {.fd = run->process->fd, .events = is_answering ? POLLOUT : POLLIN},
+        {.fd = run->job->cancel_fd, .events = POLLIN},
+    };
+    int64_t timeout_ms = run->ticked_ms + WORKER_TICK_MS - clock_boot_ms();
+    int ready = poll(polls, ARRAY_COUNT(polls), timeout_ms > 0 ? (int)timeout_ms : 0);
+    if (ready < 0 && errno != EINTR) {
+        error_set_errno(error, errno, "wait for the worker");
+        return end_run(run, WORKER_NO_WORKER);
+    }
+    if (ready > 0 && polls[1].revents != 0) {
+        error_set(error, ERROR_UNAVAILABLE, "told to stop");
+        return end_run(run, WORKER_STOPPED);
+    }
+    if (ready > 0 && polls[0].revents != 0 &&
+        !(is_answering ? send_part(run, error) : receive(run, error)))
+        return false;
+    return check_time(run, error);
+}
+
+static bool send_job(struct run *run, struct error *error)
+{
+    const struct protocol_job job = {
+        .options = *run->job->options,
+        .input_size = run->guard.input_size,
+        .output_size_max = run->guard.output_size_max,
+        .duration_max_ms = run->guard.duration_max_ms,
+        .threads = run->job->threads,
+    };
+    struct buffer payload = BUFFER_WITH_MAX(PROTOCOL_JOB_SIZE_MAX);
+    unsigned char header[PROTOCOL_HEADER_SIZE];
+    bool is_sent = false;
+    if (protocol_format_job(&job, &payload, error)) {
+        protocol_format_header(PROTOCOL_JOB, (uint32_t)payload.size, header);
+        /* It fits the socket's empty buffer, so this does not block. */
+        is_sent =
+            send(run->process->fd, header, sizeof header, MSG_NOSIGNAL) == (ssize_t)sizeof header &&
+            send(run->process->fd, payload.bytes, payload.size, MSG_NOSIGNAL) ==
+                (ssize_t)payload.size;
+        if (!is_sent)
+            error_set_errno(error, errno, "hand the worker its job");
+    }
+    buffer_finish(&payload);
+    return is_sent;
+}
+
+static void init_run(struct run *run)
+{
+    const struct worker_job *job = run->job;
+    run->guard = (struct worker_guard){
+        .input_size = job->input_size,
+        .output_size_max = job->output_size_max != 0 && job->output_size_max < UINT32_MAX
+                               ? job->output_size_max
+                               : UINT32_MAX,
+        .duration_max_ms = job->duration_max_ms > 0 ? (uint64_t)job->duration_max_ms : 0,
+    };
+    run->started_ms = clock_boot_ms();
+    run->output_ms = run->started_ms;
+    run->ticked_ms = run->started_ms;
+    run->frame = malloc(PROTOCOL_FRAME_SIZE_MAX);
+    run->answer = malloc(PROTOCOL_FRAME_SIZE_MAX);
+    if (run->frame == NULL || run->answer == NULL)
+        abort();
 }
 
 enum worker_end worker_process_run(struct worker_process *process, const struct worker_job *job,
                                    const struct worker_callbacks *callbacks,
                                    struct worker_result *out_result, struct error *error)
 {
-    /* The reason is kept apart from the caller's, which may be NULL. */
-    struct error reason = {0};
-    enum worker_end end = WORKER_NO_WORKER;
-    if (worker_process_prepare(process, &reason)) {
-        bool is_gone = false;
-        end = worker_run(process->run, process->socket_fd, job, callbacks, out_result, &is_gone,
-                         &reason);
-        if (is_gone)
-            describe_death(process, &reason);
-        log_words(process);
-        if (process->pid != 0)
-            kill_worker(process);
-        else
-            forget(process);
+    _Static_assert(WORKER_SIZE_UNKNOWN == PROTOCOL_SIZE_UNKNOWN, "one way to say it");
+    assert(job->threads >= 1 && job->threads <= PROTOCOL_THREADS_MAX);
+    struct error unwanted;
+    if (error == NULL)
+        error = &unwanted;
+    if (!worker_process_prepare(process, error))
+        return WORKER_NO_WORKER;
+    struct run run = {
+        .process = process,
+        .job = job,
+        .callbacks = callbacks,
+        .out_result = out_result,
+    };
+    init_run(&run);
+    if (send_job(&run, error)) {
+        while (step(&run, error))
+            ;
+    } else {
+        run.end = WORKER_NO_WORKER;
     }
-    if (end != WORKER_DONE && error != NULL)
-        *error = reason;
-    return end;
+    free(run.frame);
+    free(run.answer);
+    end_worker(process);
+    return run.end;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 /* What every contract test starts from: a fresh data folder, and a configuration that names the
- * backend under test. */
+ * backend under test; and what tests of several processes, threads or full disks share. */
 
 #include "base/file.h"
 #include "config/config.h"
@@ -11,9 +11,38 @@
 struct contract {
     char folder[FILE_PATH_SIZE]; /* removed by contract_finish */
     struct config *config;
+    const char *option;
+    const char *backend;
 };
 
 /* The interface's option and backend, as "stores.mail" and "maildir". Fails the test on any
  * error. */
 void contract_init(struct contract *contract, const char *option, const char *backend);
 void contract_finish(struct contract *contract);
+
+/* The same backend with data.dir elsewhere; the caller's. */
+struct config *contract_config_in(const struct contract *contract, const char *folder);
+
+/* Runs it in a process of its own and returns its result; a death by signal is false. What it
+ * checks it checks with CONTRACT_CHECK: cmocka's assertions work only in the test itself. */
+typedef bool contract_work(void *context);
+bool contract_fork(contract_work *work, void *context);
+
+/* The same, with data.dir on a disk of that size which contract_disk_grow() makes larger: a tmpfs,
+ * or where none can be mounted a limit on the size of a file. */
+typedef bool contract_disk_work(const struct config *config);
+bool contract_on_small_disk(const struct contract *contract, size_t size_bytes,
+                            contract_disk_work *work);
+bool contract_disk_grow(void);
+
+#define CONTRACT_CHECK(condition)                                                                  \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return contract_complain(#condition, __FILE__, __LINE__);                              \
+    } while (0)
+bool contract_complain(const char *condition, const char *file, int line); /* false */
+
+/* Two threads run it at the same time, with 0 and 1; contract_meet() waits for the other. */
+typedef void contract_side(int side, void *context);
+void contract_race(contract_side *side, void *context);
+void contract_meet(void);

@@ -7,6 +7,7 @@
  *   seed DATA_DIR publish video|mp3 BODY
  *   seed DATA_DIR message video|mp3 ID    the message about a record, once more
  *   seed DATA_DIR cancel|delete ID
+ *   seed DATA_DIR done ID MP3_FILE | failed ID CODE    as a converter would end it
  *   seed DATA_DIR show ID | records | blobs | dead video|mp3 | length video|mp3
  *   seed DATA_DIR fetch video|mp3 ID FILE
  *
@@ -251,6 +252,82 @@ static bool run_delete(char **arguments, struct error *error)
     return change(arguments[0], decide_delete, error);
 }
 
+/* ---- What a converter would do ---- */
+
+struct ending {
+    struct id holder;
+    struct conversion_result result;
+    const struct failure *failure; /* NULL: done */
+};
+
+static bool decide_claim(void *context, const struct conversion *record, int64_t now_ms,
+                         struct conversion *out_next)
+{
+    const struct ending *ending = context;
+    return conversion_claim(record, &policy.conversion, now_ms, ending->holder, out_next);
+}
+
+static bool decide_end(void *context, const struct conversion *record, int64_t now_ms,
+                       struct conversion *out_next)
+{
+    const struct ending *ending = context;
+    if (ending->failure != NULL)
+        return conversion_fail(record, &policy.conversion, now_ms, &ending->holder, ending->failure,
+                               out_next);
+    return conversion_succeed(record, &policy.conversion, now_ms, &ending->holder, &ending->result,
+                              out_next);
+}
+
+static bool claim(const char *text, struct ending *ending, struct conversion *out_record,
+                  struct error *error)
+{
+    struct id id;
+    ending->holder = id_make_random();
+    return id_parse(text, &id, error) &&
+           (records_change(records, &id, decide_claim, ending, PUBLISH_TIMEOUT_MS, out_record,
+                           error) == RECORD_WRITTEN ||
+            error_set(error, ERROR_CONFLICT, "not claimable"));
+}
+
+static bool end(struct conversion *record, struct ending *ending, struct error *error)
+{
+    return records_change_read(records, record, decide_end, ending, PUBLISH_TIMEOUT_MS, error) ==
+               RECORD_WRITTEN ||
+           error_set(error, ERROR_CONFLICT, "not ended");
+}
+
+static bool run_done(char **arguments, struct error *error)
+{
+    struct conversion record;
+    struct ending ending = {
+        .result =
+            {
+                .duration_seconds = 1200.1,
+                .bitrate_kbps = 128,
+                .sample_rate_hz = 44100,
+                .channels = 2,
+            },
+    };
+    uint64_t size = 0;
+    if (!claim(arguments[0], &ending, &record, error))
+        return false;
+    struct id mp3_id = conversion_mp3_id(&record.id, record.claim);
+    const struct blob_metadata metadata = {.conversion_id = record.id};
+    if (!write_blob(BLOB_MP3, &mp3_id, arguments[1], &metadata, &size, error))
+        return false;
+    ending.result.size_bytes = (int64_t)size;
+    return end(&record, &ending, error);
+}
+
+static bool run_failed(char **arguments, struct error *error)
+{
+    struct conversion record;
+    struct ending ending = {.failure = failure_find(arguments[1])};
+    if (ending.failure == NULL)
+        return error_set(error, ERROR_BAD_INPUT, "no such code");
+    return claim(arguments[0], &ending, &record, error) && end(&record, &ending, error);
+}
+
 /* ---- Reading ---- */
 
 static void print_record(const struct conversion *record)
@@ -386,7 +463,7 @@ static const struct {
     {"publish", 2, run_publish}, {"message", 2, run_message}, {"cancel", 1, run_cancel},
     {"delete", 1, run_delete},   {"show", 1, run_show},       {"records", 0, run_records},
     {"blobs", 0, run_blobs},     {"dead", 1, run_dead},       {"length", 1, run_length},
-    {"fetch", 3, run_fetch},
+    {"fetch", 3, run_fetch},     {"done", 2, run_done},       {"failed", 2, run_failed},
 };
 
 static bool open_config(const char *data_dir, struct error *error)

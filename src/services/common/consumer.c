@@ -4,7 +4,6 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "services/common/outage.h"
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -35,8 +34,10 @@ struct consumer {
     unsigned jobs_since_look;
     bool is_unable, is_queue_failing, are_records_failing; /* so that each is logged once */
 
-    /* The thread that opened it alone. */
-    bool is_joined;
+    /* Guarded by lock. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* waits by CLOCK_MONOTONIC */
+    bool is_over;
 };
 
 /* ---- What is logged once ---- */
@@ -354,7 +355,18 @@ static void *consumer_main(void *context)
         consumer->options.work->end(consumer->options.context);
     job_queue_close(consumer->queue);
     record_store_close(consumer->records);
+    pthread_mutex_lock(&consumer->lock);
+    consumer->is_over = true;
+    pthread_cond_signal(&consumer->changed);
+    pthread_mutex_unlock(&consumer->lock);
     return NULL;
+}
+
+static void consumer_free(struct consumer *consumer)
+{
+    pthread_cond_destroy(&consumer->changed);
+    pthread_mutex_destroy(&consumer->lock);
+    free(consumer);
 }
 
 bool consumer_open(const struct consumer_options *options, struct consumer **out_consumer,
@@ -364,8 +376,14 @@ bool consumer_open(const struct consumer_options *options, struct consumer **out
     if (consumer == NULL)
         abort();
     consumer->options = *options;
+    pthread_mutex_init(&consumer->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&consumer->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     if (pthread_create(&consumer->thread, NULL, consumer_main, consumer) != 0) {
-        free(consumer);
+        consumer_free(consumer);
         return error_set(error, ERROR_UNAVAILABLE, "cannot start a consumer's thread");
     }
     *out_consumer = consumer;
@@ -382,19 +400,21 @@ bool consumer_wait(struct consumer *consumer, int64_t timeout_ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    if (!consumer->is_joined)
-        consumer->is_joined =
-            pthread_clockjoin_np(consumer->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
-    return consumer->is_joined;
+    int outcome = 0;
+    pthread_mutex_lock(&consumer->lock);
+    while (!consumer->is_over && outcome == 0)
+        outcome = pthread_cond_timedwait(&consumer->changed, &consumer->lock, &until);
+    bool is_over = consumer->is_over;
+    pthread_mutex_unlock(&consumer->lock);
+    return is_over;
 }
 
 void consumer_close(struct consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    if (!consumer->is_joined)
-        pthread_join(consumer->thread, NULL);
-    free(consumer);
+    pthread_join(consumer->thread, NULL);
+    consumer_free(consumer);
 }
 
 struct record_store *consumer_records(struct consumer *consumer)

@@ -60,6 +60,7 @@ void record_store_close(struct record_store *store)
 void record_store_closep(struct record_store **store)
 {
     record_store_close(*store);
+    *store = NULL;
 }
 
 bool record_store_check(struct record_store *store, struct error *error)

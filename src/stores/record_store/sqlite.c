@@ -335,6 +335,18 @@ static bool is_kept(const char *outer, const char *member, const struct conversi
            (record->state != CONVERSION_DELETING && !conversion_options_is_name(member));
 }
 
+static void keep_unknown_members(json_t *new, json_t *old, const char *outer,
+                                 const struct conversion *record)
+{
+    const char *member = NULL;
+    json_t *value = NULL;
+    json_object_foreach(old, member, value)
+    {
+        if (json_object_get(new, member) == NULL && is_kept(outer, member, record))
+            json_set_take(new, member, json_incref(value));
+    }
+}
+
 static void keep_unknown(json_t *json, const json_t *stored, const struct conversion *record)
 {
     const char *outer = NULL;
@@ -346,13 +358,8 @@ static void keep_unknown(json_t *json, const json_t *stored, const struct conver
             json_set_take(json, outer, json_incref(old));
             continue;
         }
-        const char *member = NULL;
-        json_t *value = NULL;
-        if (!json_is_object(new) || !json_is_object(old))
-            continue;
-        json_object_foreach(old, member, value) if (json_object_get(new, member) == NULL &&
-                                                    is_kept(outer, member, record))
-            json_set_take(new, member, json_incref(value));
+        if (json_is_object(new) && json_is_object(old))
+            keep_unknown_members(new, old, outer, record);
     }
 }
 
@@ -431,9 +438,9 @@ static bool sqlite_remove(struct record_store *store, const struct id *id, int64
     sqlite_query_put_integer(&query, version);
     if (!sqlite_query_run(&query, &changes, error))
         return false;
-    return changes == 1 || error_set(error, ERROR_CONFLICT,
-                                     "conversion %s is gone, or not at version %" PRId64, id->text,
-                                     version);
+    return changes == 1 ||
+           error_set(error, ERROR_CONFLICT, "conversion %s is gone, or not at version %" PRId64,
+                     id->text, version);
 }
 
 static bool sqlite_due(struct record_store *store, enum conversion_role role, int64_t now_ms,
@@ -459,8 +466,8 @@ static bool sqlite_list(struct record_store *store, const struct record_filter *
     sqlite_query_put_text(&query, filter->owner_id.text);
     if (filter->has_state)
         sqlite_query_put_text(&query, conversion_state_name(filter->state));
-    sqlite_query_put_text(&query, id_is_none(&filter->before_id) ? AFTER_EVERY_ID
-                                                                 : filter->before_id.text);
+    sqlite_query_put_text(&query,
+                          id_is_none(&filter->before_id) ? AFTER_EVERY_ID : filter->before_id.text);
     return read_rows(&query, limit, out_records, out_count, error);
 }
 

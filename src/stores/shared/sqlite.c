@@ -100,8 +100,7 @@ static bool read_integer(struct sqlite_database *database, const char *sql, int6
         if (result == SQLITE_ROW)
             *out_integer = sqlite3_column_int64(statement, 0);
     }
-    bool succeeded =
-        result == SQLITE_ROW || result == SQLITE_DONE || fail(database, result, error);
+    bool succeeded = result == SQLITE_ROW || result == SQLITE_DONE || fail(database, result, error);
     sqlite3_finalize(statement);
     return succeeded;
 }
@@ -240,8 +239,8 @@ bool sqlite_database_set_lazy(struct sqlite_database *database, bool is_lazy, st
         return true;
     database->is_lazy = is_lazy;
     if (database->handle == NULL ||
-        execute(database,
-                is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", error))
+        execute(database, is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL",
+                error))
         return true;
     database->is_lazy = !is_lazy;
     return false;
@@ -282,8 +281,8 @@ static void note_put(struct sqlite_query *query, int result)
 void sqlite_query_put_text(struct sqlite_query *query, const char *text)
 {
     query->parameter_count++;
-    note_put(query, sqlite3_bind_text(query->statement, query->parameter_count, text, -1,
-                                      SQLITE_STATIC));
+    note_put(query,
+             sqlite3_bind_text(query->statement, query->parameter_count, text, -1, SQLITE_STATIC));
 }
 
 void sqlite_query_put_integer(struct sqlite_query *query, int64_t integer)

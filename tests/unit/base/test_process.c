@@ -85,6 +85,24 @@ static void descriptors_may_change_places(void **state)
     close(two[0]);
 }
 
+/* Whatever numbers the copies take on their way, among them those that are still wanted. */
+static void descriptors_arrive_at_any_number(void **state)
+{
+    (void)state;
+    CLEANUP(file_closep) int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    CLEANUP(file_closep) int full = open("/dev/full", O_RDONLY | O_CLOEXEC);
+    assert_true(zero >= 0 && full >= 0);
+    for (int to = 3; to < 20; to++) {
+        struct process_fd fds[] = {{.from = zero, .to = to + 1}, {.from = full, .to = to}};
+        CLEANUP(buffer_finish) struct buffer script = BUFFER_WITH_MAX(1000);
+        CLEANUP(buffer_finish) struct buffer text = BUFFER_WITH_MAX(1000);
+        assert_true(buffer_append_format(&script, NULL, "readlink /proc/$$/fd/%d /proc/$$/fd/%d",
+                                         to + 1, to));
+        run_script(buffer_text(&script), fds, 2, NULL, &text);
+        assert_string_equal(buffer_text(&text), "/dev/zero\n/dev/full\n");
+    }
+}
+
 static void signals_of_the_parent_do_not_reach_into_the_child(void **state)
 {
     (void)state;
@@ -125,6 +143,15 @@ static void a_program_that_cannot_be_started_says_why(void **state)
     assert_false(process_start(
         &(struct process_options){.path = "/etc/passwd", .arguments = arguments}, &pid, &error));
     assert_int_equal(error.kind, ERROR_DENIED);
+    /* Also where a descriptor is wanted at the number that the report would come through. */
+    CLEANUP(file_closep) int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    for (int to = 3; to < 20; to++) {
+        const struct process_fd fd = {.from = zero, .to = to};
+        assert_false(process_start(
+            &(struct process_options){
+                .path = "/nowhere/at/all", .arguments = arguments, .fds = &fd, .fd_count = 1},
+            &pid, &error));
+    }
     assert_int_equal(pid, -1);
     /* Reaped: no zombie is left. */
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
@@ -139,6 +166,23 @@ static pid_t start_sleeper(void)
         .path = "/bin/sleep", .arguments = arguments, .death_signal = SIGTERM};
     assert_true(process_start(&options, &pid, &error));
     return pid;
+}
+
+static void a_child_can_have_a_session_of_its_own(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"sleep", "60", NULL};
+    struct process_options options = {
+        .path = "/bin/sleep", .arguments = arguments, .death_signal = SIGKILL};
+    struct error error = {0};
+    pid_t pid = -1;
+    assert_true(process_start(&options, &pid, &error));
+    assert_int_equal(getsid(pid), getsid(0));
+    process_kill(pid);
+    options.own_session = true;
+    assert_true(process_start(&options, &pid, &error));
+    assert_int_equal(getsid(pid), pid);
+    process_kill(pid);
 }
 
 static void a_wait_ends_in_time(void **state)
@@ -244,9 +288,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_has_only_the_descriptors_it_is_given),
         cmocka_unit_test(descriptors_may_change_places),
+        cmocka_unit_test(descriptors_arrive_at_any_number),
         cmocka_unit_test(signals_of_the_parent_do_not_reach_into_the_child),
         cmocka_unit_test(the_environment_is_what_is_given),
         cmocka_unit_test(a_program_that_cannot_be_started_says_why),
+        cmocka_unit_test(a_child_can_have_a_session_of_its_own),
         cmocka_unit_test(a_wait_ends_in_time),
         cmocka_unit_test(a_child_dies_with_the_thread_that_started_it),
         cmocka_unit_test(threads_may_start_children_at_once),

@@ -244,11 +244,31 @@ static void escaping_leaves_nothing_to_interpret(void **state)
     buffer_finish(&text);
 }
 
+static void a_mistyped_name_finds_its_nearest(void **state)
+{
+    (void)state;
+    const char *names[] = {"convert", "converter", "serve", "user", "gateway.listen", NULL};
+    assert_string_equal(text_nearest("conver", names), "convert");
+    assert_string_equal(text_nearest("convertor", names), "converter");
+    assert_string_equal(text_nearest("sevre", names), "serve");
+    assert_string_equal(text_nearest("users", names), "user");
+    assert_string_equal(text_nearest("gateway.lisen", names), "gateway.listen");
+    assert_string_equal(text_nearest("gatewy.listne", names), "gateway.listen");
+    assert_null(text_nearest("frobnicate", names));
+    assert_null(text_nearest("", names));
+    char longer[200];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_null(text_nearest(longer, names));
+    assert_null(text_nearest("user", (const char *[]){longer, NULL}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_never_splits_a_character),
         cmocka_unit_test(case_is_ignored_in_ascii_only),
+        cmocka_unit_test(a_mistyped_name_finds_its_nearest),
         cmocka_unit_test(only_rfc_3629_is_utf8),
         cmocka_unit_test(cleaning_leaves_what_people_can_read),
         cmocka_unit_test(cleaning_that_does_not_fit_adds_nothing),

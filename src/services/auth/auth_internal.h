@@ -1,0 +1,55 @@
+#pragma once
+
+/* What auth's handlers share. */
+
+#include "net/http_server.h"
+#include "net/metrics.h"
+#include "net/ops.h"
+#include "services/auth/hash_gate.h"
+#include "services/auth/keys.h"
+#include "services/auth/throttle.h"
+#include "stores/user_store/user_store.h"
+
+struct auth_settings {
+    const char *listen;
+    uint64_t hashes_at_once;
+    uint64_t failed_logins_max;
+};
+
+struct auth {
+    /* Set by auth_open(), then read-only. */
+    const struct config *config;
+    struct auth_settings settings;
+    struct throttle *throttle; /* owned */
+    struct ops *ops;
+    struct ops_check checks[2];
+    struct http_server *server;                /* owned */
+    char nobody_hash[USER_PASSWORD_HASH_SIZE]; /* what an unknown user's password is held against */
+
+    struct hash_gate gate; /* safe from any thread */
+};
+
+/* Of one pool thread. */
+struct auth_thread {
+    struct auth *auth;
+    struct user_store *users; /* owned; NULL until it could be opened */
+    struct key_ring *keys;    /* owned */
+};
+
+struct auth *auth_of(const struct http_request *request);
+struct key_ring *auth_keys(const struct http_request *request);
+/* NULL: it has answered. */
+struct user_store *auth_users(struct http_request *request);
+/* The caller has shown the secret of the gateways. */
+bool auth_is_gateway(const struct http_request *request);
+/* What follows the scheme in Authorization; NULL where it is another, or none. */
+const char *auth_bearer_token(const struct http_request *request);
+
+void auth_count_login(struct auth *auth, const char *outcome);
+
+http_handler auth_login;
+http_handler auth_validate;
+http_handler auth_jwks;
+http_handler auth_revocations;
+
+extern const struct http_route auth_routes[];

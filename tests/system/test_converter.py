@@ -1,0 +1,344 @@
+"""The converter's promises, on its stores: whatever happens to it, its workers and its messages."""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+
+import pytest
+
+import media
+from workshop import FAULTS, Workshop, fault_points, wait_for
+
+
+def wait_for_worker(converter, workshop, conversion):
+    """The worker that works: the conversion shows progress."""
+
+    def working():
+        record = workshop.record(conversion)
+        return record["state"] == "converting" and record["progress"] > 0
+
+    wait_for(working, what="progress")
+    return wait_for(converter.worker_pids, what="a worker")[0]
+
+
+def test_a_video_becomes_an_mp3_and_a_message(workshop, tmp_path):
+    workshop.start("converter")
+    conversion = workshop.upload(media.clip(5), name="talk.mp4")
+    record = workshop.wait_for_state(conversion, "done")
+    assert record["claim"] == 1 and record["attempts"] == 0 and record["lost"] == 0
+    assert abs(record["mp3"]["duration_seconds"] - 5) < 0.2
+    workshop.seed("fetch", "mp3", record["mp3"]["id"], tmp_path / "out.mp3")
+    assert (tmp_path / "out.mp3").stat().st_size == record["mp3"]["size_bytes"]
+    assert abs(media.seconds_of(tmp_path / "out.mp3") - 5) < 0.2
+    wait_for(lambda: workshop.length("mp3") == 1, what="the message `mp3`")
+    assert workshop.length("video") == 0
+    workshop.check_promises([conversion], mails=False)
+
+
+def test_a_lost_message_costs_time_only(workshop):
+    workshop.start("converter")
+    conversion = workshop.upload(media.clip(5), message="off")
+    workshop.wait_for_state(conversion, "done")
+
+
+def test_doubled_and_late_messages_change_nothing(workshop):
+    workshop.start("converter")
+    conversion = workshop.upload(media.clip(5))
+    for _ in range(3):
+        workshop.seed("message", "video", conversion)
+    record = workshop.wait_for_state(conversion, "done")
+    workshop.seed("message", "video", conversion)
+    wait_for(lambda: workshop.length("video") == 0, what="an empty queue")
+    assert workshop.record(conversion)["mp3"] == record["mp3"]
+    assert workshop.record(conversion)["claim"] == 1
+    workshop.check_promises([conversion], mails=False)
+
+
+def test_what_nobody_can_read_is_a_dead_letter(workshop):
+    workshop.start("converter")
+    bodies = [
+        "hello",
+        "{}",
+        '{"video_fid":"nonsense","username":"a@example.org"}',
+        '{"video_fid":"66f000000000000000000001","username":"a@example.org"}',
+    ]
+    for body in bodies:
+        workshop.seed("publish", "video", body)
+    gone = '{"video_fid":"66f000000000000000000001","conversion_id":"66f000000000000000000001"}'
+    workshop.seed("publish", "video", gone)
+    letters = wait_for(
+        lambda: (lambda found: found if len(found) == len(bodies) else None)(workshop.dead("video")),
+        what="the dead letters",
+    )
+    assert [letter.split("\t")[1] for letter in letters] == bodies
+    assert all(letter.split("\t")[0] for letter in letters)
+    wait_for(lambda: workshop.length("video") == 0, what="an empty queue")
+    assert len(workshop.dead("video")) == len(bodies)
+
+
+@pytest.mark.parametrize(
+    "make, code", [(media.silent_clip, "no_audio"), (media.not_media, "not_media")]
+)
+def test_a_bad_video_fails_at_once_and_leaves_nothing(workshop, make, code):
+    workshop.start("converter")
+    conversion = workshop.upload(make())
+    record = workshop.wait_for_state(conversion, "failed")
+    assert record["error"]["code"] == code
+    assert record["claim"] == 1
+    assert record["due_for"] == "notify"
+    wait_for(lambda: not workshop.blobs("mp3"), what="no part of an MP3")
+
+
+def test_a_vanished_video_is_unreadable(workshop):
+    conversion = workshop.upload(media.clip(5))
+    for path in workshop.data.rglob(f"*{conversion}*"):
+        path.unlink()
+    workshop.start("converter")
+    record = workshop.wait_for_state(conversion, "failed")
+    assert record["error"]["code"] == "unreadable_video"
+
+
+def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
+    converter = workshop.start("converter", {"converter.threads": 1})
+    conversion = workshop.upload(media.long_clip(), notify="none")
+    worker = wait_for_worker(converter, workshop, conversion)
+    workshop.seed("cancel", conversion)
+    begin = time.monotonic()
+    wait_for(lambda: worker not in converter.worker_pids(), 5, "the worker's end")
+    assert time.monotonic() - begin < 2.5
+    wait_for(lambda: not workshop.blobs("mp3"), what="no part of an MP3")
+    assert workshop.record(conversion)["state"] == "cancelled"
+
+
+def test_a_worker_that_dies_is_replaced(workshop):
+    converter = workshop.start("converter", {"converter.threads": 1})
+    conversion = workshop.upload(media.long_clip())
+    os.kill(wait_for_worker(converter, workshop, conversion), signal.SIGKILL)
+    wait_for(lambda: workshop.record(conversion)["attempts"] == 1, what="an accusation")
+    record = workshop.wait_for_state(conversion, "done", seconds=90)
+    assert record["claim"] == 2 and record["lost"] == 0
+    workshop.check_promises([conversion], mails=False)
+
+
+def test_a_video_that_kills_its_workers_fails(workshop):
+    converter = workshop.start(
+        "converter", {"converter.threads": 1, "converter.attempts_max": 1}
+    )
+    conversion = workshop.upload(media.long_clip())
+    os.kill(wait_for_worker(converter, workshop, conversion), signal.SIGKILL)
+    record = workshop.wait_for_state(conversion, "failed")
+    assert record["error"]["code"] == "internal"
+    assert record["attempts"] == 1
+    wait_for(lambda: not workshop.blobs("mp3"), what="no part of an MP3")
+
+
+def test_a_worker_that_stands_still_is_killed(workshop):
+    converter = workshop.start(
+        "converter",
+        {"converter.threads": 1, "converter.attempts_max": 1, "converter.stall_max": "1s"},
+    )
+    conversion = workshop.upload(media.long_clip())
+    worker = wait_for_worker(converter, workshop, conversion)
+    os.kill(worker, signal.SIGSTOP)
+    workshop.wait_for_state(conversion, "failed")
+    assert worker not in converter.worker_pids()
+
+
+def test_a_stop_hands_back_what_cannot_end_in_time(workshop):
+    converter = workshop.start(
+        "converter", {"converter.threads": 1, "stop.drain_max": "2500ms"}
+    )
+    conversion = workshop.upload(media.long_clip(600))
+    wait_for_worker(converter, workshop, conversion)
+    time.sleep(2)
+    begin = time.monotonic()
+    assert converter.stop() == 0
+    assert time.monotonic() - begin < 3
+    record = workshop.record(conversion)
+    assert record["state"] == "queued" and record["attempts"] == 0
+    assert not workshop.blobs("mp3")
+
+
+def test_a_stop_lets_end_what_can(workshop):
+    converter = workshop.start("converter", {"stop.drain_max": "25s"})
+    conversion = workshop.upload(media.long_clip(20))
+    wait_for(lambda: workshop.record(conversion)["state"] == "converting", what="a claim")
+    assert converter.stop(30) == 0
+    record = workshop.record(conversion)
+    assert record["state"] == "done" and record["claim"] == 1
+
+
+def test_two_converters_share_the_work(workshop):
+    conversions = [workshop.upload(media.clip(5)) for _ in range(8)]
+    for conversion in conversions:
+        workshop.seed("message", "video", conversion)
+    for _ in range(2):
+        workshop.start("converter", {"converter.jobs": 2})
+    workshop.check_promises(conversions, mails=False)
+    assert all(record["claim"] == 1 for record in workshop.records().values())
+
+
+def test_a_vanished_converter_is_taken_over(workshop):
+    first = workshop.start("converter", {"converter.threads": 1})
+    conversion = workshop.upload(media.long_clip(), notify="none")
+    wait_for_worker(first, workshop, conversion)
+    first.kill()
+    workshop.start("converter")
+    record = workshop.wait_for_state(conversion, "done", seconds=60)
+    assert record["lost"] == 1 and record["claim"] == 2 and record["attempts"] == 0
+    workshop.check_promises([conversion], mails=False)
+
+
+def test_a_frozen_converter_that_wakes_does_no_harm(workshop):
+    first = workshop.start("converter", {"converter.threads": 1})
+    conversion = workshop.upload(media.long_clip(), notify="none")
+    wait_for_worker(first, workshop, conversion)
+    first.process.send_signal(signal.SIGSTOP)
+    workshop.start("converter")
+    wait_for(lambda: workshop.record(conversion)["lost"] == 1, what="a taking over")
+    first.process.send_signal(signal.SIGCONT)
+    workshop.wait_for_state(conversion, "done", seconds=60)
+    workshop.check_promises([conversion], mails=False)
+
+
+def test_what_was_lost_too_often_fails(workshop):
+    workshop.start("converter")
+    conversion = workshop.upload(media.clip(5), message="off", due_ms=0, lost=20)
+    record = workshop.wait_for_state(conversion, "failed")
+    assert record["error"]["code"] == "internal"
+
+
+def lock_records(workshop, seconds):
+    """Nobody can write the records for a while."""
+    path = next(workshop.data.rglob("records*.db*"), None) or next(
+        workshop.data.rglob("records*")
+    )
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+    connection.execute("BEGIN IMMEDIATE")
+
+    def release():
+        time.sleep(seconds)
+        connection.execute("ROLLBACK")
+        connection.close()
+
+    thread = threading.Thread(target=release)
+    thread.start()
+    return thread
+
+
+def test_records_that_do_not_answer_for_a_while_cost_no_work(workshop):
+    workshop.start(
+        "converter", {"converter.threads": 1, "recovery.lease": "4s"}
+    )
+    other = workshop.start("converter", {"converter.threads": 1, "recovery.lease": "4s"})
+    conversion = workshop.upload(media.long_clip(), notify="none")
+    wait_for_worker_of_any(workshop, conversion)
+    lock_records(workshop, 8).join()
+    record = workshop.wait_for_state(conversion, "done", seconds=60)
+    assert record["claim"] == 1, other.log()
+    workshop.check_promises([conversion], mails=False)
+
+
+def wait_for_worker_of_any(workshop, conversion):
+    def working():
+        record = workshop.record(conversion)
+        return record["state"] == "converting" and record["progress"] > 0
+
+    wait_for(working, what="progress")
+
+
+def test_a_message_is_held_while_the_records_do_not_answer(workshop):
+    conversion = workshop.upload(media.clip(5))
+    locked = lock_records(workshop, 4)
+    workshop.start("converter")
+    locked.join()
+    record = workshop.wait_for_state(conversion, "done")
+    assert record["claim"] == 1
+    assert workshop.dead("video") == []
+
+
+def test_an_original_gateways_video_is_converted(workshop):
+    workshop.start("converter", {"messages.original": "on"})
+    video = workshop.seed("blob", "video", media.clip(5)).strip()
+    body = f'{{"video_fid": "{video}", "mp3_fid": null, "username": "a@example.org"}}'
+    workshop.seed("publish", "video", body)
+    workshop.seed("publish", "video", body)
+    wait_for(lambda: workshop.record(video), what="a record")
+    record = workshop.wait_for_state(video, "done")
+    assert record["foreign"] == "video" and record["claim"] == 1
+    workshop.check_promises([video], mails=False)
+
+
+def test_metrics_and_readiness(workshop):
+    import requests
+
+    converter = workshop.start("converter")
+    address = converter.ops_address()
+    conversion = workshop.upload(media.clip(5))
+    workshop.wait_for_state(conversion, "done")
+    ready = requests.get(f"http://{address}/readyz", timeout=5)
+    assert ready.status_code == 200
+    for name in ["records", "blobs", "queue"]:
+        assert name in ready.text
+    text = requests.get(f"http://{address}/metrics", timeout=5).text
+    for series in [
+        "tapedeck_conversions_ended_total{",
+        "tapedeck_conversion_seconds_count",
+        "tapedeck_media_seconds_total",
+        "tapedeck_overdue_seconds{",
+        "tapedeck_queue_length{",
+    ]:
+        assert series in text, text
+
+
+# ---- Kills after each durable step ----
+
+
+def run_until_killed_or_idle(workshop, n, conversions, trace):
+    """True: the n-th step killed it."""
+    converter = workshop.start(
+        "converter",
+        build=FAULTS,
+        environment={"TAPEDECK_FAULT_KILL_AT": str(n), "TAPEDECK_FAULT_TRACE": str(trace)},
+    )
+
+    def over():
+        return not converter.is_running() or all(
+            (workshop.record(c) or {"state": "gone"})["state"] in ("done", "gone")
+            for c in conversions
+        )
+
+    wait_for(over, what="an end")
+    time.sleep(0.5)
+    was_killed = not converter.is_running()
+    converter.kill()
+    return was_killed
+
+
+@pytest.mark.skipif(not (FAULTS / "tapedeck").exists(), reason="no build with fault points")
+def test_a_kill_after_any_step_breaks_no_promise(tmp_path):
+    names = set()
+    for n in range(1, 30):
+        shop = Workshop(tmp_path / str(n))
+        try:
+            trace = tmp_path / f"trace-{n}"
+            conversion = shop.upload(media.clip(5))
+            was_killed = run_until_killed_or_idle(shop, n, [conversion], trace)
+            names |= set(fault_points(trace))
+            shop.start("converter")
+            shop.start("notifier")
+            shop.check_promises([conversion])
+        finally:
+            shop.close()
+        if not was_killed:
+            break
+    assert not was_killed, "there are more steps than were tried"
+    assert {
+        "converter.after_claim",
+        "converter.after_ack",
+        "converter.after_mp3_finish",
+        "converter.after_done",
+        "publisher.after_publish",
+    } <= names

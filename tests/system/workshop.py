@@ -1,0 +1,215 @@
+"""A data folder with converter and notifier on it, without a gateway.
+
+Uploads are put into the stores by tests/support/seed, which uses the same interfaces as the
+services. Times are short, so that tests need not wait; the promises are checked on the stores.
+"""
+
+import email
+import email.policy
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RELEASE = pathlib.Path(os.environ.get("TAPEDECK_BUILD", ROOT / "build-release"))
+FAULTS = pathlib.Path(os.environ.get("TAPEDECK_BUILD_FAULTS", ROOT / "build-faults"))
+
+SHORT_TIMES = {
+    "recovery.lease": "1500ms",
+    "recovery.look_interval": "150ms",
+    "recovery.grace": "300ms",
+    "mail.timeout": "2s",
+    "stop.drain_max": "5s",
+}
+
+
+def wait_for(condition, seconds=20, what="the condition"):
+    """Returns what the condition returned, once it is true."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"{what} did not come true within {seconds} s"
+        time.sleep(0.05)
+
+
+class Service:
+    """One process of `tapedeck`."""
+
+    def __init__(self, name, data, options, build, environment, log):
+        self.name = name
+        self.log_path = log
+        arguments = [str(build / "tapedeck"), name, "--set", f"data.dir={data}"]
+        if name != "auth":
+            arguments += ["--set", "ops.listen=127.0.0.1:0"]
+        for key, value in {**SHORT_TIMES, **options}.items():
+            arguments += ["--set", f"{key}={value}"]
+        with open(log, "ab") as stream:
+            self.process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env={**os.environ, **environment},
+            )
+
+    def log(self):
+        return pathlib.Path(self.log_path).read_text(errors="replace")
+
+    def ops_address(self):
+        found = wait_for(
+            lambda: re.search(r'event=listening.*?address="?(127\.0\.0\.1:\d+)', self.log()),
+            what="the log line `listening`",
+        )
+        return found.group(1)
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def worker_pids(self):
+        """Its tapedeck-worker processes."""
+        found = subprocess.run(
+            ["ps", "-o", "pid=,comm=", "--ppid", str(self.process.pid)],
+            capture_output=True,
+            text=True,
+        ).stdout
+        return [int(line.split()[0]) for line in found.splitlines() if "worker" in line]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, seconds=15):
+        """SIGTERM; returns the exit status."""
+        if self.is_running():
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+
+class Workshop:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / "data"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.services = []
+        self.seed("migrate")
+
+    def seed(self, *arguments, check=True):
+        result = subprocess.run(
+            [str(RELEASE / "tests" / "seed"), str(self.data), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+        )
+        assert not check or result.returncode == 0, result.stderr
+        return result.stdout
+
+    def upload(self, path, **wishes):
+        return self.seed("upload", path, *(f"{k}={v}" for k, v in wishes.items())).strip()
+
+    def start(self, name, options=None, build=None, environment=None):
+        log = self.folder / f"{name}-{len(self.services)}.log"
+        service = Service(
+            name, self.data, options or {}, build or RELEASE, environment or {}, log
+        )
+        self.services.append(service)
+        return service
+
+    def close(self):
+        for service in self.services:
+            if service.is_running():
+                service.process.kill()
+                service.process.wait()
+
+    def logs(self):
+        return "\n".join(f"== {s.log_path}\n{s.log()}" for s in self.services)
+
+    # What is in the stores.
+
+    def records(self):
+        found = (json.loads(line) for line in self.seed("records").splitlines())
+        return {record["_id"] if "_id" in record else record["id"]: record for record in found}
+
+    def record(self, conversion):
+        return self.records().get(conversion)
+
+    def blobs(self, kind):
+        lines = self.seed("blobs").splitlines()
+        return {line.split()[1] for line in lines if line.startswith(kind + " ")}
+
+    def length(self, queue):
+        return int(self.seed("length", queue))
+
+    def dead(self, queue):
+        return self.seed("dead", queue).splitlines()
+
+    def wait_for_state(self, conversion, *states, seconds=30):
+        try:
+            return wait_for(
+                lambda: (lambda r: r if r and r["state"] in states else None)(
+                    self.record(conversion)
+                ),
+                seconds,
+                f"state {states}",
+            )
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}: {self.record(conversion)}\n{self.logs()}") from None
+
+    def mail_files(self):
+        folder = self.data / "mail"
+        return sorted([*folder.glob("new/*"), *folder.glob("cur/*")])
+
+    def mails(self):
+        return [
+            email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            for path in self.mail_files()
+        ]
+
+    def mails_about(self, conversion):
+        return [mail for mail in self.mails() if conversion in mail["Message-ID"]]
+
+    # The promises (docs/conversion.md).
+
+    def is_reconciled(self):
+        """Nothing is due but what waits for its time of retention."""
+        now = time.time() * 1000
+        return all(
+            record["due_for"] == "clean" and milliseconds(record["due_at"]) > now + 30_000
+            for record in self.records().values()
+        )
+
+    def check_promises(self, conversions, mails=True, seconds=40):
+        """All are done, each with one MP3 and one mail; and nothing else is left."""
+        try:
+            for conversion in conversions:
+                self.wait_for_state(conversion, "done", "failed", "cancelled", seconds=seconds)
+            if mails:
+                wait_for(self.is_reconciled, seconds, "that nothing is due")
+            named = {self.record(c)["mp3"]["id"] for c in conversions}
+            wait_for(lambda: self.blobs("mp3") == named, seconds, "that lost MP3s are removed")
+            for conversion in conversions:
+                assert self.record(conversion)["state"] == "done"
+                if mails:
+                    assert len(self.mails_about(conversion)) == 1
+            assert len(named) == len(conversions)
+            assert self.blobs("video") == set(conversions)
+            assert set(self.records()) == set(conversions)
+        except AssertionError as failure:
+            raise AssertionError(
+                f"{failure}\n{json.dumps(self.records(), indent=1)}\n"
+                f"{self.seed('blobs')}\n{self.logs()}"
+            ) from None
+
+
+def milliseconds(value):
+    """A stored time: a number, or {"$date": …}."""
+    return value["$date"] if isinstance(value, dict) else value
+
+
+def fault_points(path):
+    """The names that a process wrote to TAPEDECK_FAULT_TRACE."""
+    return path.read_text().split() if path.exists() else []
