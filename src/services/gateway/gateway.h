@@ -1,0 +1,89 @@
+#pragma once
+
+/* What the gateway's handlers share. Routes are in routes.c; each handler has a file of its own. */
+
+#include "base/error.h"
+#include "config/config.h"
+#include "model/claims.h"
+#include "model/conversion.h"
+#include "net/http_server.h"
+#include "net/ops.h"
+#include "services/common/cleaner.h"
+#include "services/common/limits.h"
+#include "services/common/policy.h"
+#include "services/common/public_url.h"
+#include "services/common/publisher.h"
+#include "services/gateway/settings.h"
+#include "services/gateway/tokens.h"
+#include "stores/blob_store/blob_store.h"
+#include "stores/record_store/record_store.h"
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct http_client;
+
+/* How long a handler goes on with a write whose outcome it does not know. */
+#define GATEWAY_WRITE_TIMEOUT_MS 10000
+
+struct gateway {
+    /* Set by gateway_open(), then read-only. */
+    const struct config *config;
+    struct gateway_settings settings;
+    struct limits limits;
+    struct policy policy;
+    struct public_url public_url;
+    struct tokens *tokens;       /* owned */
+    struct publisher *publisher; /* owned */
+    struct cleaner *cleaner;     /* owned */
+    struct http_server *server;  /* owned */
+    struct ops *ops;
+    struct ops_check checks[4]; /* the last one ends the table */
+
+    /* Counted by any thread. */
+    atomic_ullong uploads_open;
+    atomic_ullong logins_open;
+    atomic_ullong bytes_received;
+    atomic_ullong bytes_sent;
+    atomic_ullong uploads_queued, uploads_abandoned, cancelled, deleted, gone;
+};
+
+/* Of one pool thread; nobody else's. */
+struct gateway_thread {
+    struct gateway *gateway;
+    struct record_store *records; /* owned; NULL until it could be opened */
+    struct blob_store *blobs;     /* owned; likewise */
+    struct http_client *auth;     /* owned; likewise */
+};
+
+struct gateway *gateway_of(const struct http_request *request);
+
+/* Each of these has answered where it returns NULL or false. */
+struct record_store *gateway_records(struct http_request *request);
+struct blob_store *gateway_blobs(struct http_request *request);
+/* The bearer of the request's token. */
+MUST_CHECK bool gateway_authenticate(struct http_request *request, struct claims *out_claims);
+/* The conversion of that id, if it is the bearer's: what is somebody else's, what is deleted and
+ * what never was cannot be told apart. */
+MUST_CHECK bool gateway_find_own(struct http_request *request, const struct claims *claims,
+                                 const char *id_text, struct conversion *out_record);
+
+bool gateway_is_owner(const struct claims *claims, const struct conversion *record);
+void gateway_answer_conversion(struct http_request *request, int status,
+                               const struct conversion *record);
+/* Of a store: 503 and a line in the log. */
+void gateway_answer_store_error(struct http_request *request, const struct error *error);
+
+/* ---- One for each route ---- */
+
+http_handler gateway_login;
+http_handler gateway_list;
+http_handler gateway_get;
+http_handler gateway_delete;
+http_handler gateway_cancel;
+http_handler gateway_download;
+http_handler gateway_mp3;
+http_handler gateway_page;
+extern const struct http_upload gateway_upload_form; /* POST /upload */
+extern const struct http_upload gateway_upload_any;  /* POST /v1/conversions */
+
+extern const struct http_route gateway_routes[];

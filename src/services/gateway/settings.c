@@ -1,0 +1,48 @@
+#include "services/gateway/settings.h"
+
+#define CONNECTIONS_MAX 100000
+
+const struct config_option gateway_options[] = {
+    {
+        .name = "gateway.listen",
+        .type = CONFIG_TEXT,
+        .field = CONFIG_FIELD(struct gateway_settings, listen, const char *),
+        .standard = "127.0.0.1:8080",
+        .help = "Where clients are served: address:port, [v6]:port or unix:/path. Port 0 picks "
+                "one; the log line `listening` names it.",
+    },
+    {
+        .name = "gateway.auth_url",
+        .type = CONFIG_TEXT,
+        .field = CONFIG_FIELD(struct gateway_settings, auth_url, const char *),
+        .standard = "http://127.0.0.1:5000",
+        .help = "Where auth is: http://host:port, https://host:port or unix:/path.",
+    },
+    {
+        .name = "gateway.threads",
+        .type = CONFIG_COUNT,
+        .field = CONFIG_FIELD(struct gateway_settings, threads, uint64_t),
+        .standard = "16",
+        .least = 2,
+        .most = 256,
+        .help = "Threads that wait for stores and disks on behalf of requests.",
+    },
+    {
+        .name = "gateway.connections_max",
+        .type = CONFIG_COUNT,
+        .field = CONFIG_FIELD(struct gateway_settings, connections_max, uint64_t),
+        .standard = "2000",
+        .least = 1,
+        .most = CONNECTIONS_MAX,
+        .help = "Connections open at once; further clients wait.",
+    },
+    {
+        .name = "gateway.trust_forwarded_for",
+        .type = CONFIG_BOOL,
+        .field = CONFIG_FIELD(struct gateway_settings, trusts_forwarded_for, bool),
+        .standard = "off",
+        .help = "Take a client's address from the last entry of X-Forwarded-For. Only where a "
+                "proxy in front sets it and nobody else can reach the gateway.",
+    },
+    {0},
+};

@@ -1,0 +1,16 @@
+#pragma once
+
+/* The gateway's own options. */
+
+#include "config/config.h"
+#include <stdint.h>
+
+struct gateway_settings {
+    const char *listen;
+    const char *auth_url;
+    uint64_t threads;
+    uint64_t connections_max;
+    bool trusts_forwarded_for;
+};
+
+extern const struct config_option gateway_options[];

@@ -1,0 +1,331 @@
+#include "services/gateway/tokens.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "model/failure.h"
+#include "net/http_client.h"
+#include "net/token.h"
+#include "services/common/gateway_key.h"
+#include "services/gateway/revocations.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define KEYS_INTERVAL_MS (60 * CLOCK_SECOND_MS)
+#define KEYS_INTERVAL_MIN_MS (10 * CLOCK_SECOND_MS) /* between two, however unknown a key is */
+#define REVOCATIONS_INTERVAL_MS (10 * CLOCK_SECOND_MS)
+#define RETRY_INTERVAL_MS CLOCK_SECOND_MS /* as long as no keys are known */
+#define VERIFY_WAIT_MAX_MS (3 * CLOCK_SECOND_MS)
+#define CALL_TIMEOUT_MS (5 * CLOCK_SECOND_MS)
+#define ANSWER_SIZE_MAX (16U * 1024 * 1024)
+
+/* Shared by the verifications that run while a newer set arrives. */
+struct key_set {
+    struct token_keys *keys; /* owned */
+    unsigned references;     /* guarded by the lock of the tokens */
+};
+
+struct tokens {
+    /* Set by tokens_open(), then read-only. */
+    const struct config *config;
+    pthread_t thread;
+
+    /* The thread alone. */
+    struct http_client *client; /* owned */
+    int64_t revocations_due_ms; /* boot time */
+    bool is_failing;
+
+    /* Guarded by lock. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;         /* for all who wait; by CLOCK_MONOTONIC */
+    struct key_set *set;            /* one reference is ours; NULL: not known yet */
+    struct revocations revocations; /* owned */
+    int64_t keys_due_ms;            /* boot time */
+    int64_t keys_fetched_ms;        /* when they were last asked for */
+    uint64_t fetches;               /* ended, well or not */
+    bool is_wanted;                 /* somebody waits for a fetch of the keys */
+    bool is_closing;
+    struct error why_unknown; /* as long as there is no set */
+};
+
+static struct timespec deadline_after(int64_t wait_ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    int64_t nanoseconds = at.tv_nsec + wait_ms % 1000 * 1000000;
+    at.tv_sec += (time_t)(wait_ms / 1000 + nanoseconds / 1000000000);
+    at.tv_nsec = (long)(nanoseconds % 1000000000);
+    return at;
+}
+
+static void release(struct tokens *tokens, struct key_set *set)
+{
+    if (set == NULL)
+        return;
+    pthread_mutex_lock(&tokens->lock);
+    bool is_last = --set->references == 0;
+    pthread_mutex_unlock(&tokens->lock);
+    if (is_last) {
+        token_keys_close(set->keys);
+        free(set);
+    }
+}
+
+static bool fetch(struct tokens *tokens, const char *path, const char *const *headers,
+                  struct http_client_answer *out_answer, struct error *error)
+{
+    const struct http_client_call call = {.method = "GET", .path = path, .headers = headers};
+    if (!http_client_do(tokens->client, &call, out_answer, error))
+        return error_prefix(error, "GET %s of auth", path);
+    if (out_answer->status != 200)
+        return error_set(error, ERROR_UNAVAILABLE, "GET %s of auth: status %d", path,
+                         out_answer->status);
+    return true;
+}
+
+static bool fetch_keys(struct tokens *tokens, struct error *error)
+{
+    CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
+    struct key_set *set = calloc(1, sizeof *set);
+    if (set == NULL)
+        abort();
+    set->references = 1;
+    if (!fetch(tokens, "/.well-known/jwks.json", NULL, &answer, error) ||
+        !token_keys_parse(buffer_text(&answer.body), answer.body.size, &set->keys, error)) {
+        free(set);
+        return false;
+    }
+    pthread_mutex_lock(&tokens->lock);
+    struct key_set *old = tokens->set;
+    tokens->set = set;
+    pthread_mutex_unlock(&tokens->lock);
+    release(tokens, old);
+    return true;
+}
+
+static bool fetch_revocations(struct tokens *tokens, struct error *error)
+{
+    CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
+    char key[GATEWAY_KEY_SIZE];
+    if (!gateway_key_load(tokens->config, key, error))
+        return error_prefix(error, "auth.gateway_key_file");
+    char header[sizeof GATEWAY_KEY_HEADER + sizeof key + 4];
+    snprintf(header, sizeof header, "%s: %s", GATEWAY_KEY_HEADER, key);
+    struct revocations revocations = {0};
+    if (!fetch(tokens, "/revocations", (const char *const[]){header, NULL}, &answer, error) ||
+        !revocations_parse(buffer_text(&answer.body), answer.body.size, &revocations, error))
+        return false;
+    pthread_mutex_lock(&tokens->lock);
+    struct revocations old = tokens->revocations;
+    tokens->revocations = revocations;
+    pthread_mutex_unlock(&tokens->lock);
+    revocations_finish(&old);
+    return true;
+}
+
+static void note_outcome(struct tokens *tokens, bool is_well, const struct error *error)
+{
+    if (!is_well && !tokens->is_failing)
+        log_warning("auth does not answer: tokens are checked by what is known",
+                    FIELD_TEXT("reason", error->text));
+    if (is_well && tokens->is_failing)
+        log_info("auth answers again");
+    tokens->is_failing = !is_well;
+}
+
+static void end_fetch(struct tokens *tokens, bool is_well, const struct error *error)
+{
+    pthread_mutex_lock(&tokens->lock);
+    int64_t interval_ms = is_well               ? KEYS_INTERVAL_MS
+                          : tokens->set == NULL ? RETRY_INTERVAL_MS
+                                                : KEYS_INTERVAL_MIN_MS;
+    tokens->keys_due_ms = clock_boot_ms() + interval_ms;
+    tokens->fetches++;
+    tokens->is_wanted = false;
+    if (!is_well)
+        tokens->why_unknown = *error;
+    pthread_cond_broadcast(&tokens->changed);
+    pthread_mutex_unlock(&tokens->lock);
+}
+
+/* Revocations first: no token is accepted on keys alone that are younger than what revokes it. */
+static void fetch_due(struct tokens *tokens)
+{
+    int64_t now_ms = clock_boot_ms();
+    bool is_well = true;
+    struct error error = {0};
+    if (tokens->revocations_due_ms <= now_ms) {
+        is_well = fetch_revocations(tokens, &error);
+        tokens->revocations_due_ms =
+            now_ms + (is_well || tokens->set != NULL ? REVOCATIONS_INTERVAL_MS : RETRY_INTERVAL_MS);
+    }
+    pthread_mutex_lock(&tokens->lock);
+    bool is_due = tokens->keys_due_ms <= now_ms || tokens->is_wanted;
+    if (is_due)
+        tokens->keys_fetched_ms = now_ms;
+    pthread_mutex_unlock(&tokens->lock);
+    if (is_due) {
+        struct error keys_error = {0};
+        bool has_keys = fetch_keys(tokens, &keys_error);
+        end_fetch(tokens, has_keys, &keys_error);
+        if (is_well && !has_keys)
+            error = keys_error;
+        is_well = is_well && has_keys;
+    }
+    note_outcome(tokens, is_well, &error);
+}
+
+/* False: it closes. */
+static bool wait_for_due(struct tokens *tokens)
+{
+    pthread_mutex_lock(&tokens->lock);
+    int64_t due_ms = tokens->keys_due_ms < tokens->revocations_due_ms ? tokens->keys_due_ms
+                                                                      : tokens->revocations_due_ms;
+    int64_t wait_ms = due_ms - clock_boot_ms();
+    struct timespec deadline = deadline_after(wait_ms > 0 ? wait_ms : 0);
+    int outcome = 0;
+    while (!tokens->is_closing && !tokens->is_wanted && outcome == 0)
+        outcome = pthread_cond_timedwait(&tokens->changed, &tokens->lock, &deadline);
+    bool goes_on = !tokens->is_closing;
+    pthread_mutex_unlock(&tokens->lock);
+    return goes_on;
+}
+
+static void *tokens_main(void *context)
+{
+    struct tokens *tokens = context;
+    do
+        fetch_due(tokens);
+    while (wait_for_due(tokens));
+    return NULL;
+}
+
+static void destroy(struct tokens *tokens)
+{
+    release(tokens, tokens->set);
+    revocations_finish(&tokens->revocations);
+    http_client_close(tokens->client);
+    pthread_cond_destroy(&tokens->changed);
+    pthread_mutex_destroy(&tokens->lock);
+    free(tokens);
+}
+
+bool tokens_open(const struct config *config, const char *auth_url, struct tokens **out_tokens,
+                 struct error *error)
+{
+    const struct http_client_options options = {
+        .base_url = auth_url,
+        .timeout_ms = CALL_TIMEOUT_MS,
+        .body_size_max = ANSWER_SIZE_MAX,
+    };
+    struct tokens *tokens = calloc(1, sizeof *tokens);
+    if (tokens == NULL)
+        abort();
+    tokens->config = config;
+    pthread_mutex_init(&tokens->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&tokens->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    error_set(&tokens->why_unknown, ERROR_UNAVAILABLE, "auth was not asked yet");
+    bool is_open = http_client_open(&options, &tokens->client, error);
+    if (is_open && pthread_create(&tokens->thread, NULL, tokens_main, tokens) != 0)
+        is_open = error_set(error, ERROR_UNAVAILABLE, "cannot start the thread of the tokens");
+    if (!is_open) {
+        destroy(tokens);
+        return error_prefix(error, "gateway.auth_url");
+    }
+    *out_tokens = tokens;
+    return true;
+}
+
+void tokens_close(struct tokens *tokens)
+{
+    if (tokens == NULL)
+        return;
+    pthread_mutex_lock(&tokens->lock);
+    tokens->is_closing = true;
+    pthread_cond_broadcast(&tokens->changed);
+    pthread_mutex_unlock(&tokens->lock);
+    pthread_join(tokens->thread, NULL);
+    destroy(tokens);
+}
+
+bool tokens_check(struct tokens *tokens, struct error *error)
+{
+    pthread_mutex_lock(&tokens->lock);
+    bool is_known = tokens->set != NULL;
+    if (!is_known)
+        *error = tokens->why_unknown;
+    pthread_mutex_unlock(&tokens->lock);
+    return is_known;
+}
+
+static struct key_set *take_set(struct tokens *tokens)
+{
+    pthread_mutex_lock(&tokens->lock);
+    struct key_set *set = tokens->set;
+    if (set != NULL)
+        set->references++;
+    pthread_mutex_unlock(&tokens->lock);
+    return set;
+}
+
+/* False: the keys were asked for just now; asking again would not help. */
+static bool wait_for_fetch(struct tokens *tokens)
+{
+    struct timespec deadline = deadline_after(VERIFY_WAIT_MAX_MS);
+    pthread_mutex_lock(&tokens->lock);
+    bool may_ask =
+        tokens->set == NULL || clock_boot_ms() - tokens->keys_fetched_ms >= KEYS_INTERVAL_MIN_MS;
+    uint64_t fetches = tokens->fetches;
+    int outcome = 0;
+    if (may_ask && tokens->set != NULL) {
+        tokens->is_wanted = true;
+        pthread_cond_broadcast(&tokens->changed);
+    }
+    while (may_ask && tokens->fetches == fetches && !tokens->is_closing && outcome == 0)
+        outcome = pthread_cond_timedwait(&tokens->changed, &tokens->lock, &deadline);
+    bool has_come = tokens->fetches != fetches;
+    pthread_mutex_unlock(&tokens->lock);
+    return has_come;
+}
+
+/* ERROR_NOT_FOUND: signed with a key that is not known (yet). */
+static bool verify_once(struct tokens *tokens, const char *token, struct claims *out_claims,
+                        struct error *error)
+{
+    struct key_set *set = take_set(tokens);
+    if (set == NULL)
+        return error_set(error, ERROR_NOT_FOUND, "no keys are known yet");
+    CLEANUP(json_decrefp) json_t *json = NULL;
+    bool is_signed = token_verify(set->keys, token, &json, error);
+    release(tokens, set);
+    return is_signed && claims_from_json(json, clock_wall_ms() / 1000, out_claims, error);
+}
+
+bool tokens_verify(struct tokens *tokens, const char *token, struct claims *out_claims,
+                   struct error *error)
+{
+    struct claims claims;
+    struct error cause = {0};
+    bool is_verified = verify_once(tokens, token, &claims, &cause);
+    if (!is_verified && cause.kind == ERROR_NOT_FOUND && wait_for_fetch(tokens))
+        is_verified = verify_once(tokens, token, &claims, &cause);
+    if (!is_verified && cause.kind == ERROR_NOT_FOUND && !tokens_check(tokens, &cause))
+        return error_set_failure(error, ERROR_UNAVAILABLE, &FAILURE_AUTH_UNAVAILABLE, "%s",
+                                 cause.text);
+    if (!is_verified)
+        return error_set_failure(error, ERROR_DENIED, &FAILURE_INVALID_TOKEN, "%s", cause.text);
+
+    pthread_mutex_lock(&tokens->lock);
+    bool is_revoked = revocations_refuse(&tokens->revocations, &claims);
+    pthread_mutex_unlock(&tokens->lock);
+    if (is_revoked)
+        return error_set_failure(error, ERROR_DENIED, &FAILURE_INVALID_TOKEN, "revoked");
+    *out_claims = claims;
+    return true;
+}

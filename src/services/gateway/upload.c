@@ -1,0 +1,409 @@
+/* POST /upload and POST /v1/conversions: the life of an upload. The record is inserted before the
+ * first byte (row 1) and queued after the last (row 4); between them it says every few seconds that
+ * somebody is there (row 3); and whatever ends it early, row 20 gives its bytes to the cleaner. */
+
+#include "services/gateway/upload.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "services/common/records.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A tick must not hold up its thread's other requests while the store is down. */
+#define TICK_TIMEOUT_MS 1000
+#define ABANDON_TIMEOUT_MS 3000
+#define INSERTS_MAX 3
+/* So often is the disk looked at while bytes come. */
+#define SPACE_STEP_BYTES (UINT64_C(16) << 20)
+
+static void upload_free(struct upload *upload)
+{
+    blob_writer_close(upload->writer);
+    multipart_close(upload->form);
+    buffer_finish(&upload->field_value);
+    free(upload);
+}
+
+static bool is_mine(const struct upload *upload, const struct conversion *record)
+{
+    return record->state == CONVERSION_UPLOADING &&
+           record->generation == upload->record.generation &&
+           id_is_equal(&record->holder, &upload->record.holder);
+}
+
+/* ---- Ending ---- */
+
+static bool decide_abandon(void *context, const struct conversion *record, int64_t now_ms,
+                           struct conversion *out_next)
+{
+    const struct upload *upload = context;
+    return is_mine(upload, record) &&
+           conversion_abandon_upload(record, &upload->gateway->policy.conversion, now_ms, false,
+                                     out_next);
+}
+
+/* Row 20. Where the store does not answer, the record's due time does it later. */
+static void upload_abandon(struct upload *upload)
+{
+    struct conversion record;
+    struct error error = {0};
+    if (upload->is_left)
+        return;
+    upload->is_left = true;
+    blob_writer_close(upload->writer);
+    upload->writer = NULL;
+    struct record_store *records =
+        ((struct gateway_thread *)http_request_thread(upload->request))->records;
+    switch (records_change(records, &upload->record.id, decide_abandon, upload, ABANDON_TIMEOUT_MS,
+                           &record, &error)) {
+    case RECORD_WRITTEN:
+        fault_point("gateway.after_abandon");
+        atomic_fetch_add(&upload->gateway->uploads_abandoned, 1);
+        cleaner_wake(upload->gateway->cleaner);
+        log_info("upload abandoned", FIELD_TEXT("conversion", upload->record.id.text),
+                 FIELD_COUNT("size_bytes", upload->size));
+        break;
+    case RECORD_REFUSED:
+    case RECORD_ABSENT:
+        break;
+    case RECORD_UNKNOWN:
+        log_warning("upload left to its due time", FIELD_TEXT("conversion", upload->record.id.text),
+                    FIELD_TEXT("reason", error.text));
+        break;
+    }
+}
+
+/* The record is no longer this upload's: deleted, cancelled, or its key was used again. */
+static void answer_not_mine(struct upload *upload, const struct conversion *record)
+{
+    upload->is_left = true;
+    if (record != NULL && record->state == CONVERSION_CANCELLED)
+        http_answer_failure(upload->request, &FAILURE_CONVERSION_CANCELLED, NULL);
+    else
+        http_answer_failure(upload->request, &FAILURE_UPLOAD_TAKEN_OVER, NULL);
+}
+
+static void answer_blob_error(struct upload *upload, const struct error *error)
+{
+    if (error->kind == ERROR_TOO_LARGE) {
+        log_error("the disk is full", FIELD_TEXT("reason", error->text));
+        http_answer_failure(upload->request, &FAILURE_DISK_FULL, NULL);
+    } else if (error->kind == ERROR_CONFLICT) {
+        http_answer_failure(upload->request, &FAILURE_UPLOAD_TAKEN_OVER, NULL);
+    } else {
+        gateway_answer_store_error(upload->request, error);
+    }
+}
+
+/* ---- Beginning ---- */
+
+static struct conversion first_record(const struct upload *upload, int64_t now_ms)
+{
+    const struct upload_wish *wish = &upload->wish;
+    bool is_size_known = wish->has_length && !wish->is_form;
+    const struct conversion_upload row = {
+        .id = id_make(),
+        .owner_id = upload->claims.user_id,
+        .owner_email = upload->claims.email,
+        .request_key = wish->key,
+        .trace_request = http_request_id(upload->request),
+        .trace_parent = http_request_traceparent(upload->request),
+        .video_name = upload->name,
+        .options = &upload->options,
+        .size_bytes = is_size_known ? (int64_t)wish->length : CONVERSION_SIZE_UNKNOWN,
+        .holder = id_make_random(),
+    };
+    struct conversion record;
+    conversion_begin_upload(&upload->gateway->policy.conversion, now_ms, &row, &record);
+    return record;
+}
+
+static bool insert_once(struct upload *upload, struct record_store *records, struct error *error)
+{
+    int64_t now_ms = 0;
+    if (!record_store_now(records, &now_ms, error))
+        return false;
+    upload->record = first_record(upload, now_ms);
+    return record_store_insert(records, &upload->record, error);
+}
+
+/* Row 1. A key that somebody else took between our look and our insert is looked at again. */
+static bool insert(struct upload *upload)
+{
+    struct record_store *records = gateway_records(upload->request);
+    struct error error = {0};
+    for (int i = 0; i < INSERTS_MAX; i++) {
+        if (i > 0 && !upload_settle_key(upload->request, &upload->claims, &upload->wish))
+            return false;
+        if (insert_once(upload, records, &error)) {
+            fault_point("gateway.after_insert");
+            return true;
+        }
+        if (error.kind != ERROR_CONFLICT)
+            break;
+    }
+    gateway_answer_store_error(upload->request, &error);
+    return false;
+}
+
+static bool open_writer(struct upload *upload)
+{
+    struct error error = {0};
+    struct blob_store *blobs = gateway_blobs(upload->request);
+    if (blobs == NULL)
+        return false;
+    if (blob_writer_open(blobs, BLOB_VIDEO, &upload->record.id, upload->record.generation,
+                         &upload->writer, &error))
+        return true;
+    answer_blob_error(upload, &error);
+    return false;
+}
+
+static bool begin_steps(struct upload *upload)
+{
+    struct http_request *request = upload->request;
+    if (gateway_records(request) == NULL ||
+        !upload_settle_key(request, &upload->claims, &upload->wish) ||
+        !upload_admit(request, &upload->claims, &upload->wish))
+        return false;
+    if (upload->wish.is_form && !upload_open_form(upload))
+        return false;
+    if (!insert(upload))
+        return false;
+    if (open_writer(upload))
+        return true;
+    upload_abandon(upload);
+    return false;
+}
+
+static void begin(struct http_request *request, bool must_be_form)
+{
+    struct claims claims;
+    struct upload_wish wish;
+    if (!gateway_authenticate(request, &claims) || !upload_wish_read(request, must_be_form, &wish))
+        return;
+    struct upload *upload = calloc(1, sizeof *upload);
+    if (upload == NULL)
+        abort();
+    upload->request = request;
+    upload->gateway = gateway_of(request);
+    upload->claims = claims;
+    upload->wish = wish;
+    upload->options = wish.options;
+    snprintf(upload->name, sizeof upload->name, "%s", wish.has_name ? wish.name : "video");
+    if (!begin_steps(upload)) {
+        upload_free(upload);
+        return;
+    }
+    atomic_fetch_add(&upload->gateway->uploads_open, 1);
+    http_request_set_state(request, upload);
+}
+
+static void begin_form(struct http_request *request)
+{
+    begin(request, true);
+}
+
+static void begin_any(struct http_request *request)
+{
+    begin(request, false);
+}
+
+/* ---- Bytes ---- */
+
+/* What was let in may use half of the reserve, since others were let in beside it; past that it
+ * must not take the room that ending things needs. */
+static bool has_space(struct upload *upload)
+{
+    bool is_known = false;
+    uint64_t free_bytes = 0;
+    struct error error = {0};
+    if (upload->size - upload->space_checked_at < SPACE_STEP_BYTES)
+        return true;
+    upload->space_checked_at = upload->size;
+    struct gateway_thread *thread = http_request_thread(upload->request);
+    if (!blob_store_space(thread->blobs, &is_known, &free_bytes, &error) || !is_known ||
+        free_bytes >= upload->gateway->limits.disk_free_min / 2)
+        return true;
+    log_error("the disk is nearly full", FIELD_COUNT("free_bytes", free_bytes));
+    http_answer_failure(upload->request, &FAILURE_DISK_FULL, NULL);
+    return false;
+}
+
+bool upload_write(struct upload *upload, const void *bytes, size_t size)
+{
+    struct error error = {0};
+    if (size > upload->gateway->limits.upload_size_max - upload->size) {
+        http_answer_failure(upload->request, &FAILURE_UPLOAD_TOO_LARGE, NULL);
+        return false;
+    }
+    if (!blob_writer_write(upload->writer, upload->size, bytes, size, &error)) {
+        answer_blob_error(upload, &error);
+        return false;
+    }
+    upload->size += size;
+    atomic_fetch_add(&upload->gateway->bytes_received, size);
+    return has_space(upload);
+}
+
+static void take_body(struct http_request *request, const void *bytes, size_t size)
+{
+    struct upload *upload = http_request_state(request);
+    upload->request = request;
+    if (upload->form != NULL)
+        ignore_failure(upload_feed_form(upload, bytes, size));
+    else
+        ignore_failure(upload_write(upload, bytes, size));
+}
+
+static bool decide_commit(void *context, const struct conversion *record, int64_t now_ms,
+                          struct conversion *out_next)
+{
+    const struct upload *upload = context;
+    return is_mine(upload, record) &&
+           conversion_commit_upload(record, &upload->gateway->policy.conversion, now_ms,
+                                    upload->record.generation, (int64_t)upload->size, out_next);
+}
+
+/* Row 3, without a flush: a lease, and what the owner is shown. Without new bytes it only reads
+ * whether the record is still ours. */
+static void tick(struct http_request *request)
+{
+    struct upload *upload = http_request_state(request);
+    upload->request = request;
+    struct conversion record;
+    struct error error = {0};
+    switch (records_change(gateway_records(request), &upload->record.id, decide_commit, upload,
+                           TICK_TIMEOUT_MS, &record, &error)) {
+    case RECORD_WRITTEN:
+        upload->record = record;
+        break;
+    case RECORD_REFUSED:
+        if (!is_mine(upload, &record))
+            answer_not_mine(upload, &record);
+        break;
+    case RECORD_ABSENT:
+        answer_not_mine(upload, NULL);
+        break;
+    case RECORD_UNKNOWN: /* perhaps it is back when the last byte has come */
+        break;
+    }
+}
+
+/* ---- The end ---- */
+
+static bool decide_finish(void *context, const struct conversion *record, int64_t now_ms,
+                          struct conversion *out_next)
+{
+    const struct upload *upload = context;
+    const struct conversion_arrival arrival = {
+        .generation = upload->record.generation,
+        .size_bytes = (int64_t)upload->size,
+        .video_name = upload->name,
+        .options = &upload->options,
+    };
+    return is_mine(upload, record) &&
+           conversion_finish_upload(record, &upload->gateway->policy.conversion, now_ms, &arrival,
+                                    out_next);
+}
+
+static bool finish_blob(struct upload *upload)
+{
+    const struct blob_metadata metadata = {
+        .conversion_id = upload->record.id,
+        .owner_id = upload->claims.user_id,
+    };
+    struct error error = {0};
+    if (!blob_writer_finish(upload->writer, upload->size, &metadata, &error)) {
+        answer_blob_error(upload, &error);
+        return false;
+    }
+    fault_point("gateway.after_finish");
+    return true;
+}
+
+static void answer_queued(struct upload *upload, const struct conversion *record)
+{
+    char location[64];
+    upload->is_left = true;
+    fault_point("gateway.after_queue");
+    atomic_fetch_add(&upload->gateway->uploads_queued, 1);
+    snprintf(location, sizeof location, "/v1/conversions/%s", record->id.text);
+    http_answer_header(upload->request, "Location", location);
+    gateway_answer_conversion(upload->request, 202, record);
+    publisher_send(upload->gateway->publisher, record);
+    log_info("upload stored", FIELD_TEXT("conversion", record->id.text),
+             FIELD_COUNT("size_bytes", upload->size));
+}
+
+/* Row 4. */
+static void queue(struct upload *upload)
+{
+    struct conversion record;
+    struct error error = {0};
+    switch (records_change(gateway_records(upload->request), &upload->record.id, decide_finish,
+                           upload, GATEWAY_WRITE_TIMEOUT_MS, &record, &error)) {
+    case RECORD_WRITTEN:
+        answer_queued(upload, &record);
+        break;
+    case RECORD_REFUSED:
+        if (is_mine(upload, &record))
+            http_answer_failure(upload->request, &FAILURE_BAD_REQUEST,
+                                "The body had another length than was declared.");
+        else
+            answer_not_mine(upload, &record);
+        break;
+    case RECORD_ABSENT:
+        answer_not_mine(upload, NULL);
+        break;
+    case RECORD_UNKNOWN:
+        /* It may be queued, or land as that later: nothing may be taken back. */
+        upload->is_left = true;
+        gateway_answer_store_error(upload->request, &error);
+        break;
+    }
+}
+
+static void end(struct http_request *request)
+{
+    struct upload *upload = http_request_state(request);
+    upload->request = request;
+    bool is_complete = upload->form == NULL || upload_end_form(upload);
+    if (is_complete && upload->size == 0) {
+        http_answer_failure(request, &FAILURE_EMPTY_FILE, NULL);
+        is_complete = false;
+    }
+    if (is_complete && finish_blob(upload))
+        queue(upload);
+    upload_abandon(upload);
+    atomic_fetch_sub(&upload->gateway->uploads_open, 1);
+    upload_free(upload);
+}
+
+static void abort_upload(struct http_request *request)
+{
+    struct upload *upload = http_request_state(request);
+    upload->request = request;
+    upload_abandon(upload);
+    atomic_fetch_sub(&upload->gateway->uploads_open, 1);
+    upload_free(upload);
+}
+
+const struct http_upload gateway_upload_form = {
+    .begin = begin_form,
+    .body = take_body,
+    .tick = tick,
+    .end = end,
+    .abort = abort_upload,
+};
+
+const struct http_upload gateway_upload_any = {
+    .begin = begin_any,
+    .body = take_body,
+    .tick = tick,
+    .end = end,
+    .abort = abort_upload,
+};

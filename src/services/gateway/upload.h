@@ -1,0 +1,64 @@
+#pragma once
+
+/* What the files of an upload share: upload.c is its life, upload_wish.c what the client asks for
+ * before the first byte, upload_admit.c whether it may, upload_form.c the parts of a form. */
+
+#include "model/conversion.h"
+#include "net/multipart.h"
+#include "services/gateway/gateway.h"
+
+/* Known before the first byte of the body. */
+struct upload_wish {
+    bool is_form;
+    bool has_length; /* declared */
+    uint64_t length; /* of the body: of a form it is more than the video's size */
+    bool has_name;
+    char name[CONVERSION_NAME_SIZE];
+    struct conversion_options options; /* of the query */
+    const char *key;                   /* Idempotency-Key; NULL: none; borrowed from the request */
+};
+
+struct upload {
+    struct http_request *request; /* the one being answered; set at each call */
+    struct gateway *gateway;
+    struct claims claims;
+    struct upload_wish wish;
+    struct conversion record;   /* as stored last */
+    struct blob_writer *writer; /* owned */
+    uint64_t size;              /* of the video so far */
+    uint64_t space_checked_at;  /* of size */
+    bool is_left; /* nothing is to be done any more: queued, taken over, or its outcome unknown */
+
+    /* Of a form. */
+    struct multipart *form; /* owned; NULL: the body is the video */
+    bool is_in_file, has_file, has_field_name;
+    char field_name[64];
+    struct buffer field_value; /* owned */
+    struct conversion_options options;
+    char name[CONVERSION_NAME_SIZE];
+};
+
+/* Each answers where it returns false. */
+MUST_CHECK bool upload_wish_read(struct http_request *request, bool must_be_form,
+                                 struct upload_wish *out_wish);
+/* Limits, disk and queue. */
+MUST_CHECK bool upload_admit(struct http_request *request, const struct claims *claims,
+                             const struct upload_wish *wish);
+MUST_CHECK bool upload_open_form(struct upload *upload);
+MUST_CHECK bool upload_feed_form(struct upload *upload, const void *bytes, size_t size);
+MUST_CHECK bool upload_end_form(struct upload *upload);
+/* Bytes of the video. */
+MUST_CHECK bool upload_write(struct upload *upload, const void *bytes, size_t size);
+
+/* Is it the request that made the record, as far as can be known before the first byte? Pure;
+ * `asked` is what the record's options would be with those of the query applied. */
+bool upload_is_repeat(const struct upload_wish *wish, const struct conversion_options *asked,
+                      const struct conversion *record);
+/* True: the upload may go on as a new one. Otherwise it has answered: with the conversion that the
+ * key made before, or with the mismatch. */
+MUST_CHECK bool upload_settle_key(struct http_request *request, const struct claims *claims,
+                                  const struct upload_wish *wish);
+
+/* Sets the options that the query names; it has answered where it returns false. */
+MUST_CHECK bool upload_apply_query(struct http_request *request,
+                                   struct conversion_options *options);

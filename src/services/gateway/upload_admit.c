@@ -1,0 +1,81 @@
+#include "services/gateway/upload.h"
+
+#include "base/clock.h"
+
+static bool refuse(struct http_request *request, const struct failure *failure)
+{
+    http_answer_failure(request, failure, NULL);
+    return false;
+}
+
+static bool refuse_store(struct http_request *request, const struct error *error)
+{
+    gateway_answer_store_error(request, error);
+    return false;
+}
+
+/* True: fewer than most, or most is 0. */
+static bool count_is_below(struct http_request *request, const struct record_filter *filter,
+                           uint64_t most, const struct failure *failure)
+{
+    if (most == 0)
+        return true;
+    int64_t count = 0;
+    struct error error = {0};
+    if (!record_store_count(gateway_records(request), filter, (int64_t)most, &count, &error))
+        return refuse_store(request, &error);
+    return (uint64_t)count < most || refuse(request, failure);
+}
+
+static bool has_storage(struct http_request *request, const struct claims *claims,
+                        const struct upload_wish *wish)
+{
+    uint64_t most = gateway_of(request)->limits.storage_per_user_max;
+    if (most == 0)
+        return true;
+    int64_t stored = 0;
+    struct error error = {0};
+    if (!record_store_stored_bytes(gateway_records(request), &claims->user_id, (int64_t)most,
+                                   &stored, &error))
+        return refuse_store(request, &error);
+    uint64_t coming = wish->has_length && !wish->is_form ? wish->length : 1;
+    bool fits = (uint64_t)stored <= most && coming <= most - (uint64_t)stored;
+    return fits || refuse(request, &FAILURE_STORAGE_LIMIT);
+}
+
+static bool has_disk(struct http_request *request, const struct upload_wish *wish)
+{
+    uint64_t least = gateway_of(request)->limits.disk_free_min;
+    bool is_known = false;
+    uint64_t free_bytes = 0;
+    struct error error = {0};
+    struct blob_store *blobs = gateway_blobs(request);
+    if (blobs == NULL)
+        return false;
+    if (!blob_store_space(blobs, &is_known, &free_bytes, &error))
+        return refuse_store(request, &error);
+    uint64_t coming = wish->has_length ? wish->length : 0;
+    bool fits = !is_known || (free_bytes >= least && coming <= free_bytes - least);
+    return fits || refuse(request, &FAILURE_DISK_FULL);
+}
+
+bool upload_admit(struct http_request *request, const struct claims *claims,
+                  const struct upload_wish *wish)
+{
+    const struct limits *limits = &gateway_of(request)->limits;
+    int64_t now_ms = 0;
+    struct error error = {0};
+    if (!record_store_now(gateway_records(request), &now_ms, &error))
+        return refuse_store(request, &error);
+    const struct record_filter queued = {.has_state = true, .state = CONVERSION_QUEUED};
+    const struct record_filter uploading = {
+        .owner_id = claims->user_id, .has_state = true, .state = CONVERSION_UPLOADING};
+    const struct record_filter today = {.owner_id = claims->user_id,
+                                        .since_ms = now_ms - CLOCK_DAY_MS};
+    return count_is_below(request, &queued, limits->queue_length_max, &FAILURE_QUEUE_FULL) &&
+           count_is_below(request, &uploading, limits->uploads_per_user,
+                          &FAILURE_TOO_MANY_UPLOADS) &&
+           count_is_below(request, &today, limits->conversions_per_user_per_day,
+                          &FAILURE_DAILY_LIMIT) &&
+           has_storage(request, claims, wish) && has_disk(request, wish);
+}
