@@ -4,6 +4,7 @@
 
 #include "base/fault.h"
 #include "services/common/records.h"
+#include "services/gateway/gateway_metrics.h"
 
 static bool decide(void *context, const struct conversion *record, int64_t now_ms,
                    struct conversion *out_next)
@@ -25,7 +26,7 @@ void gateway_cancel(struct http_request *request)
                                 GATEWAY_WRITE_TIMEOUT_MS, &error)) {
     case RECORD_WRITTEN:
         fault_point("gateway.after_cancel");
-        atomic_fetch_add(&gateway->cancelled, 1);
+        gateway_count_transition(gateway, "cancelled");
         gateway_answer_conversion(request, 200, &record);
         break;
     case RECORD_REFUSED:

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "net/content_disposition.h"
 #include "net/range.h"
+#include "services/gateway/gateway_metrics.h"
 #include "services/gateway/video_name.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static enum http_read transfer_read(struct http_request *request, void *state, u
                     FIELD_TEXT("reason", error.text));
         return HTTP_READ_FAIL;
     }
-    atomic_fetch_add(&gateway_of(request)->bytes_sent, *out_size);
+    gateway_count_sent(gateway_of(request), *out_size);
     return HTTP_READ_MORE;
 }
 
@@ -95,7 +96,7 @@ static void answer_open_error(struct http_request *request, const struct convers
         gateway_answer_store_error(request, error);
         return;
     }
-    atomic_fetch_add(&gateway_of(request)->gone, 1);
+    gateway_count_gone(gateway_of(request));
     log_error("the MP3 of a finished conversion is not there",
               FIELD_TEXT("conversion", record->id.text), FIELD_TEXT("mp3", record->mp3.id.text));
     http_answer_failure(request, &FAILURE_GONE, NULL);

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "net/http_client.h"
 #include "net/ops.h"
-#include "services/common/records.h"
 #include "services/gateway/gateway.h"
 #include "services/gateway/gateway_metrics.h"
 #include <stdio.h>

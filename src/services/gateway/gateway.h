@@ -37,14 +37,9 @@ struct gateway {
     struct cleaner *cleaner;     /* owned */
     struct http_server *server;  /* owned */
     struct ops *ops;
-    struct ops_check checks[4]; /* the last one ends the table */
+    struct ops_check checks[2]; /* the last one ends the table */
 
-    /* Counted by any thread. */
-    atomic_ullong uploads_open;
-    atomic_ullong logins_open;
-    atomic_ullong bytes_received;
-    atomic_ullong bytes_sent;
-    atomic_ullong uploads_queued, uploads_abandoned, cancelled, deleted, gone;
+    atomic_ullong logins_open; /* changed by any thread */
 };
 
 /* Of one pool thread; nobody else's. */

@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "services/common/records.h"
+#include "services/gateway/gateway_metrics.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static void upload_abandon(struct upload *upload)
                            &record, &error)) {
     case RECORD_WRITTEN:
         fault_point("gateway.after_abandon");
-        atomic_fetch_add(&upload->gateway->uploads_abandoned, 1);
+        gateway_count_transition(upload->gateway, "abandoned");
         cleaner_wake(upload->gateway->cleaner);
         log_info("upload abandoned", FIELD_TEXT("conversion", upload->record.id.text),
                  FIELD_COUNT("size_bytes", upload->size));
@@ -198,7 +199,7 @@ static void begin(struct http_request *request, bool must_be_form)
         upload_free(upload);
         return;
     }
-    atomic_fetch_add(&upload->gateway->uploads_open, 1);
+    gateway_count_upload(upload->gateway, 1);
     http_request_set_state(request, upload);
 }
 
@@ -245,7 +246,7 @@ bool upload_write(struct upload *upload, const void *bytes, size_t size)
         return false;
     }
     upload->size += size;
-    atomic_fetch_add(&upload->gateway->bytes_received, size);
+    gateway_count_received(upload->gateway, size);
     return has_space(upload);
 }
 
@@ -330,7 +331,7 @@ static void answer_queued(struct upload *upload, const struct conversion *record
     char location[64];
     upload->is_left = true;
     fault_point("gateway.after_queue");
-    atomic_fetch_add(&upload->gateway->uploads_queued, 1);
+    gateway_count_transition(upload->gateway, "queued");
     snprintf(location, sizeof location, "/v1/conversions/%s", record->id.text);
     http_answer_header(upload->request, "Location", location);
     gateway_answer_conversion(upload->request, 202, record);
@@ -379,7 +380,7 @@ static void end(struct http_request *request)
     if (is_complete && finish_blob(upload))
         queue(upload);
     upload_abandon(upload);
-    atomic_fetch_sub(&upload->gateway->uploads_open, 1);
+    gateway_count_upload(upload->gateway, -1);
     upload_free(upload);
 }
 
@@ -388,7 +389,7 @@ static void abort_upload(struct http_request *request)
     struct upload *upload = http_request_state(request);
     upload->request = request;
     upload_abandon(upload);
-    atomic_fetch_sub(&upload->gateway->uploads_open, 1);
+    gateway_count_upload(upload->gateway, -1);
     upload_free(upload);
 }
 
