@@ -1,17 +1,12 @@
 #include "commands/commands.h"
 
 #include "base/compiler.h"
-#include "stores/mail_sender/mail_sender.h"
-#include "stores/record_store/record_store.h"
-#include "stores/shared/data_folder.h"
-#include "stores/user_store/user_store.h"
+#include "base/text.h"
+#include "commands/option_tables.h"
 #include <stdio.h>
 #include <string.h>
 
-/* Every table of options in the program: what is in none of them is an unknown option. */
-static const struct config_option *const option_tables[] = {
-    data_folder_options, mail_sender_options, record_store_options, user_store_options, NULL,
-};
+#define COMMANDS_MAX 32
 
 static void print_help(const struct command *commands, FILE *file)
 {
@@ -22,6 +17,14 @@ static void print_help(const struct command *commands, FILE *file)
     fprintf(file,
             "\n`tapedeck COMMAND --help` explains one of them; `tapedeck --version` names the "
             "version.\n\nTry: tapedeck convert talk.mp4\n");
+}
+
+static const char *nearest_of(const struct command *commands, const char *name)
+{
+    const char *names[COMMANDS_MAX + 1] = {NULL};
+    for (size_t i = 0; i < COMMANDS_MAX && commands[i].name != NULL; i++)
+        names[i] = commands[i].name;
+    return text_nearest(name, names);
 }
 
 static int answer_option(const struct command *commands, const char *option)
@@ -36,8 +39,13 @@ static int answer_option(const struct command *commands, const char *option)
         print_help(commands, stdout);
         return COMMAND_OK;
     }
-    fprintf(stderr, "tapedeck: there is no command \"%.80s\".\n\n", option);
-    print_help(commands, stderr);
+    const char *nearest = nearest_of(commands, option);
+    if (nearest != NULL)
+        fprintf(stderr, "tapedeck: there is no command \"%.80s\"; did you mean \"%s\"?\n", option,
+                nearest);
+    else
+        fprintf(stderr, "tapedeck: there is no command \"%.80s\"; `tapedeck --help` lists all.\n",
+                option);
     return COMMAND_USAGE;
 }
 

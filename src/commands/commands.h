@@ -4,7 +4,9 @@
 
 #include "config/command_line.h"
 
+int config_run(const struct invocation *invocation);
 int convert_run(const struct invocation *invocation);
+int user_run(const struct invocation *invocation);
 
 /* Runs the subcommand that argv[1] names with what follows it; answers --help, --version and what
  * is no subcommand. The table ends with a row without a name. Returns the exit status. */

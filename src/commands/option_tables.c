@@ -1,0 +1,24 @@
+#include "commands/option_tables.h"
+
+#include "services/auth/auth.h"
+#include "services/auth/keys.h"
+#include "services/common/gateway_key.h"
+#include "services/common/limits.h"
+#include "services/common/policy.h"
+#include "services/common/public_url.h"
+#include "services/common/service.h"
+#include "services/converter/settings.h"
+#include "services/notifier/notifier.h"
+#include "stores/blob_store/blob_store.h"
+#include "stores/job_queue/job_queue.h"
+#include "stores/mail_sender/mail_sender.h"
+#include "stores/record_store/record_store.h"
+#include "stores/shared/data_folder.h"
+#include "stores/user_store/user_store.h"
+#include <stddef.h>
+
+/* In the order in which docs/options.md shows them. */
+const struct config_option *const option_tables[] = {
+    data_folder_options, record_store_options, user_store_options,
+    mail_sender_options, public_url_options,   NULL,
+};
