@@ -81,3 +81,9 @@ MUST_CHECK bool blob_store_space(struct blob_store *store, bool *out_is_known, u
 MUST_CHECK bool blob_store_scan(struct blob_store *store, enum blob_kind kind,
                                 const struct id *after_id, size_t limit, struct id *out_ids,
                                 size_t *out_count, struct error *error);
+/* Puts a copy of one blob of an embedded store below the folder, unfinished ones too, so that the
+ * folder is a data.dir. Call it for what the records of a copy made before name: a blob that is
+ * gone by then is ERROR_NOT_FOUND. On the same disk a finished blob is linked, not copied.
+ * ERROR_BAD_INPUT: a store that is a server of its own is copied by that server's tools. */
+MUST_CHECK bool blob_store_backup(struct blob_store *store, enum blob_kind kind,
+                                  const struct id *id, const char *folder, struct error *error);

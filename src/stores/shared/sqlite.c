@@ -415,10 +415,8 @@ bool sqlite_database_migrate(const struct config *config, const struct sqlite_sc
     if (!data_folder_make(config, &folder, error) ||
         !sqlite_database_init(&database, config, schema, NULL, error))
         return false;
-    if (!make_file(database.path, &cause) && cause.kind != ERROR_CONFLICT) {
-        *error = cause;
-        return false;
-    }
+    if (!make_file(database.path, &cause) && cause.kind != ERROR_CONFLICT)
+        return error_set(error, cause.kind, "%s", cause.text);
     bool succeeded = migrate_open(&database, error) && file_sync_folder(folder, error);
     sqlite_database_finish(&database);
     return succeeded;

@@ -1,0 +1,504 @@
+/* The promises of stores/blob_store/blob_store.h. */
+
+#include "stores/blob_store/blob_store.h"
+
+#include "contract.h"
+#include "model/failure.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SIZE ((size_t)100000)
+
+static const char *backend_name;
+static struct contract contract;
+static unsigned char bytes[SIZE];
+
+static const struct blob_metadata metadata = {
+    .conversion_id = {"0123456789abcdef01234567"},
+    .owner_id = {"ffffffffffffffff00000000"},
+};
+
+static int set_up(void **state)
+{
+    (void)state;
+    contract_init(&contract, "stores.blobs", backend_name);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (unsigned char)(i * 31 + i / 251);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    contract_finish(&contract);
+    return 0;
+}
+
+static struct blob_store *open_store(void)
+{
+    struct error error = {0};
+    struct blob_store *store = NULL;
+    if (!blob_store_open(contract.config, &store, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    return store;
+}
+
+static struct blob_writer *open_writer(struct blob_store *store, const struct id *id,
+                                       int64_t generation)
+{
+    struct error error = {0};
+    struct blob_writer *writer = NULL;
+    if (!blob_writer_open(store, BLOB_VIDEO, id, generation, &writer, &error))
+        fail_msg("%s", error.text);
+    return writer;
+}
+
+static void write_blob(struct blob_store *store, enum blob_kind kind, const struct id *id,
+                       size_t size)
+{
+    struct error error = {0};
+    CLEANUP(blob_writer_closep) struct blob_writer *writer = NULL;
+    assert_true(blob_writer_open(store, kind, id, 1, &writer, &error));
+    assert_true(blob_writer_write(writer, 0, bytes, size, &error));
+    assert_true(blob_writer_finish(writer, size, &metadata, &error));
+}
+
+static void assert_blob(struct blob_store *store, enum blob_kind kind, const struct id *id,
+                        size_t size)
+{
+    static unsigned char read[SIZE + 1];
+    struct error error = {0};
+    CLEANUP(blob_reader_closep) struct blob_reader *reader = NULL;
+    uint64_t told = 0;
+    size_t got = 0;
+    struct blob_metadata found;
+    if (!blob_reader_open(store, kind, id, &reader, &told, &found, &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(told, size);
+    assert_string_equal(found.conversion_id.text, metadata.conversion_id.text);
+    assert_string_equal(found.owner_id.text, metadata.owner_id.text);
+    assert_true(blob_reader_read(reader, 0, read, sizeof read, &got, &error));
+    assert_int_equal(got, size);
+    assert_memory_equal(read, bytes, size);
+}
+
+static void assert_no_blob(struct blob_store *store, enum blob_kind kind, const struct id *id)
+{
+    struct error error = {0};
+    struct blob_reader *reader = NULL;
+    uint64_t size = 77;
+    struct blob_metadata found;
+    assert_false(blob_reader_open(store, kind, id, &reader, &size, &found, &error));
+    assert_int_equal(error.kind, ERROR_NOT_FOUND);
+    assert_null(reader);
+    assert_int_equal(size, 77);
+}
+
+static void a_finished_blob_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    assert_true(blob_store_check(store, &error));
+    assert_no_blob(store, BLOB_VIDEO, &id);
+    write_blob(store, BLOB_VIDEO, &id, SIZE);
+    assert_blob(store, BLOB_VIDEO, &id, SIZE);
+    assert_no_blob(store, BLOB_MP3, &id); /* the same id of another kind is another blob */
+    write_blob(store, BLOB_MP3, &id, 0);
+    assert_blob(store, BLOB_MP3, &id, 0);
+}
+
+static void a_part_is_read_and_nothing_past_the_end(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct error error = {0};
+    struct id id = id_make();
+    write_blob(store, BLOB_VIDEO, &id, SIZE);
+    CLEANUP(blob_reader_closep) struct blob_reader *reader = NULL;
+    uint64_t size = 0;
+    struct blob_metadata found;
+    assert_true(blob_reader_open(store, BLOB_VIDEO, &id, &reader, &size, &found, &error));
+    unsigned char part[1000];
+    size_t got = 0;
+    assert_true(blob_reader_read(reader, 54321, part, sizeof part, &got, &error));
+    assert_int_equal(got, sizeof part);
+    assert_memory_equal(part, bytes + 54321, sizeof part);
+    assert_true(blob_reader_read(reader, SIZE - 10, part, sizeof part, &got, &error));
+    assert_int_equal(got, 10);
+    assert_memory_equal(part, bytes + SIZE - 10, 10);
+    assert_true(blob_reader_read(reader, SIZE, part, sizeof part, &got, &error));
+    assert_int_equal(got, 0);
+    assert_true(blob_reader_read(reader, UINT64_MAX - 5, part, sizeof part, &got, &error));
+    assert_int_equal(got, 0);
+}
+
+static void bytes_may_be_written_again_but_no_gap_left(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    CLEANUP(blob_writer_closep) struct blob_writer *writer = open_writer(store, &id, 1);
+    static const unsigned char zeros[100];
+    assert_false(blob_writer_write(writer, 1, bytes, 1, &error));
+    assert_int_equal(error.kind, ERROR_BAD_INPUT);
+    assert_true(blob_writer_write(writer, 0, zeros, sizeof zeros, &error));
+    assert_true(blob_writer_write(writer, 100, bytes + 100, SIZE - 100, &error));
+    assert_true(blob_writer_write(writer, 0, bytes, 100, &error)); /* the head comes last */
+    assert_false(blob_writer_write(writer, SIZE + 1, bytes, 1, &error));
+    assert_false(blob_writer_write(writer, UINT64_MAX, bytes, 1, &error));
+    assert_int_equal(error.kind, ERROR_BAD_INPUT);
+    assert_false(blob_writer_finish(writer, SIZE + 1, &metadata, &error));
+    assert_int_equal(error.kind, ERROR_BAD_INPUT);
+    assert_no_blob(store, BLOB_VIDEO, &id);
+    assert_true(blob_writer_finish(writer, SIZE, &metadata, &error));
+    assert_blob(store, BLOB_VIDEO, &id, SIZE);
+}
+
+static void what_is_finished_has_exactly_the_size_it_was_finished_with(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    CLEANUP(blob_writer_closep) struct blob_writer *writer = open_writer(store, &id, 1);
+    assert_true(blob_writer_write(writer, 0, bytes, SIZE, &error));
+    assert_true(blob_writer_finish(writer, SIZE / 3, &metadata, &error));
+    assert_blob(store, BLOB_VIDEO, &id, SIZE / 3);
+    assert_true(blob_writer_finish(writer, SIZE / 3, &metadata, &error)); /* repeated */
+    assert_blob(store, BLOB_VIDEO, &id, SIZE / 3);
+}
+
+static void an_upload_goes_on_where_it_was_flushed(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    struct blob_writer *writer = open_writer(store, &id, 1);
+    assert_true(blob_writer_write(writer, 0, bytes, 40000, &error));
+    assert_true(blob_writer_flush(writer, &error));
+    blob_writer_close(writer);
+    assert_no_blob(store, BLOB_VIDEO, &id);
+    writer = open_writer(store, &id, 2);
+    assert_true(blob_writer_write(writer, 40000, bytes + 40000, SIZE - 40000, &error));
+    assert_true(blob_writer_finish(writer, SIZE, &metadata, &error));
+    blob_writer_close(writer);
+    assert_blob(store, BLOB_VIDEO, &id, SIZE);
+}
+
+static void a_finished_blob_that_is_opened_again_is_unfinished(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    write_blob(store, BLOB_VIDEO, &id, SIZE);
+    struct blob_writer *writer = open_writer(store, &id, 1);
+    assert_no_blob(store, BLOB_VIDEO, &id);
+    blob_writer_close(writer);
+    assert_no_blob(store, BLOB_VIDEO, &id);
+    writer = open_writer(store, &id, 2);
+    assert_true(blob_writer_finish(writer, SIZE, &metadata, &error));
+    blob_writer_close(writer);
+    assert_blob(store, BLOB_VIDEO, &id, SIZE);
+}
+
+static void an_older_generation_is_refused(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    struct blob_writer *writer = open_writer(store, &id, 3);
+    assert_true(blob_writer_write(writer, 0, bytes, 1000, &error));
+    assert_true(blob_writer_flush(writer, &error));
+    blob_writer_close(writer);
+    struct blob_writer *older = NULL;
+    bool is_refused = !blob_writer_open(store, BLOB_VIDEO, &id, 2, &older, &error);
+    if (!is_refused) /* a store may tell it only where it writes */
+        is_refused = !blob_writer_write(older, 0, bytes, 1000, &error);
+    assert_true(is_refused);
+    assert_int_equal(error.kind, ERROR_CONFLICT);
+    blob_writer_close(older);
+}
+
+/* Writes without end, until it is killed; says so once it has begun. */
+static pid_t start_writer(const struct id *id, int *out_fd)
+{
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct blob_store *store = open_store();
+        struct blob_writer *writer = NULL;
+        struct error error = {0};
+        if (!blob_writer_open(store, BLOB_VIDEO, id, 1, &writer, &error) ||
+            !blob_writer_write(writer, 0, bytes, 5000, &error) ||
+            !blob_writer_flush(writer, &error) || write(ends[1], "x", 1) != 1)
+            _exit(1);
+        for (uint64_t at = 5000; at < SIZE; at++)
+            if (!blob_writer_write(writer, at, bytes + at, 1, &error))
+                _exit(1);
+        pause();
+        _exit(1);
+    }
+    close(ends[1]);
+    char byte = 0;
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    *out_fd = ends[0];
+    return pid;
+}
+
+static void a_killed_writer_leaves_what_it_flushed_and_its_place(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    int fd = -1;
+    pid_t pid = start_writer(&id, &fd);
+    struct blob_writer *writer = NULL;
+    if (strcmp(backend_name, "files") == 0) {
+        assert_false(blob_writer_open(store, BLOB_VIDEO, &id, 2, &writer, &error));
+        assert_int_equal(error.kind, ERROR_CONFLICT);
+    }
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(fd);
+    assert_no_blob(store, BLOB_VIDEO, &id);
+    writer = open_writer(store, &id, 2);
+    assert_true(blob_writer_write(writer, 5000, bytes + 5000, SIZE - 5000, &error));
+    assert_true(blob_writer_finish(writer, SIZE, &metadata, &error));
+    blob_writer_close(writer);
+    assert_blob(store, BLOB_VIDEO, &id, SIZE);
+}
+
+static void what_is_removed_is_gone_finished_or_not(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct error error = {0};
+    struct id finished = id_make();
+    struct id partial = id_make();
+    struct id ids[4];
+    size_t count = 99;
+    write_blob(store, BLOB_VIDEO, &finished, SIZE);
+    struct blob_writer *writer = open_writer(store, &partial, 1);
+    assert_true(blob_writer_write(writer, 0, bytes, SIZE, &error));
+    assert_true(blob_store_remove(store, BLOB_VIDEO, &finished, &error));
+    assert_true(blob_store_remove(store, BLOB_VIDEO, &partial, &error));
+    /* The writer that did not hear of it brings nothing back. */
+    ignore_failure(blob_writer_write(writer, SIZE, bytes, 10, &error));
+    assert_false(blob_writer_finish(writer, SIZE, &metadata, &error));
+    blob_writer_close(writer);
+    assert_no_blob(store, BLOB_VIDEO, &finished);
+    assert_no_blob(store, BLOB_VIDEO, &partial);
+    assert_true(blob_store_remove(store, BLOB_VIDEO, &finished, &error)); /* repeated */
+    assert_true(blob_store_scan(store, BLOB_VIDEO, &(struct id){""}, 4, ids, &count, &error));
+    assert_int_equal(count, 0);
+    write_blob(store, BLOB_VIDEO, &partial, 10);
+    assert_blob(store, BLOB_VIDEO, &partial, 10);
+}
+
+static void a_reader_of_a_removed_blob_never_reads_wrong_bytes(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct error error = {0};
+    struct id id = id_make();
+    write_blob(store, BLOB_VIDEO, &id, SIZE);
+    CLEANUP(blob_reader_closep) struct blob_reader *reader = NULL;
+    uint64_t size = 0;
+    struct blob_metadata found;
+    unsigned char part[1000];
+    size_t got = 0;
+    assert_true(blob_reader_open(store, BLOB_VIDEO, &id, &reader, &size, &found, &error));
+    assert_true(blob_store_remove(store, BLOB_VIDEO, &id, &error));
+    if (blob_reader_read(reader, 5000, part, sizeof part, &got, &error)) {
+        assert_int_equal(got, sizeof part);
+        assert_memory_equal(part, bytes + 5000, sizeof part);
+    } else {
+        assert_int_equal(error.kind, ERROR_NOT_FOUND);
+    }
+}
+
+static void an_id_that_is_none_names_nothing(void **state)
+{
+    (void)state;
+    static const char *const hostile[] = {"", "../../../../../etc/passw",
+                                          "0123456789ABCDEF01234567", "0123456789abcdef0123456",
+                                          "0123456789abcdef0123456/"};
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    for (size_t i = 0; i < ARRAY_COUNT(hostile); i++) {
+        struct error error = {0};
+        struct id id = {""};
+        snprintf(id.text, sizeof id.text, "%s", hostile[i]);
+        struct blob_writer *writer = NULL;
+        assert_false(blob_writer_open(store, BLOB_VIDEO, &id, 1, &writer, &error));
+        assert_int_equal(error.kind, ERROR_BAD_INPUT);
+        assert_false(blob_store_remove(store, BLOB_VIDEO, &id, &error));
+        assert_no_blob(store, BLOB_VIDEO, &id);
+    }
+    struct error error = {0};
+    struct id unended;
+    memset(&unended, 'a', sizeof unended);
+    assert_false(blob_store_remove(store, BLOB_VIDEO, &unended, &error));
+}
+
+static void a_scan_names_every_blob_once_in_order(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct error error = {0};
+    struct id last = id_make();
+    struct blob_writer *writer = open_writer(store, &last, 1); /* unfinished ones too */
+    blob_writer_close(writer);
+    for (int i = 0; i < 10; i++) {
+        struct id id = id_make_random();
+        write_blob(store, BLOB_VIDEO, &id, 10);
+    }
+    write_blob(store, BLOB_MP3, &last, 10);
+    struct id after = {""};
+    size_t total = 0;
+    bool has_last = false;
+    for (;;) {
+        struct id ids[4];
+        size_t count = 0;
+        assert_true(blob_store_scan(store, BLOB_VIDEO, &after, 4, ids, &count, &error));
+        for (size_t i = 0; i < count; i++) {
+            assert_true(strcmp(ids[i].text, after.text) > 0);
+            after = ids[i];
+            has_last = has_last || id_is_equal(&ids[i], &last);
+        }
+        total += count;
+        if (count < 4)
+            break;
+    }
+    assert_int_equal(total, 11);
+    assert_true(has_last);
+}
+
+static void free_space_is_told_where_it_is_known(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct error error = {0};
+    bool is_known = false;
+    uint64_t space = 0;
+    assert_true(blob_store_space(store, &is_known, &space, &error));
+    if (is_known)
+        assert_true(space > 0);
+}
+
+static bool fill_disk(const struct config *config)
+{
+    struct error error = {0};
+    CLEANUP(blob_store_closep) struct blob_store *store = NULL;
+    CLEANUP(blob_writer_closep) struct blob_writer *writer = NULL;
+    struct id id = id_make();
+    CONTRACT_CHECK(blob_store_open(config, &store, &error));
+    CONTRACT_CHECK(blob_writer_open(store, BLOB_VIDEO, &id, 1, &writer, &error));
+    uint64_t at = 0;
+    while (blob_writer_write(writer, at, bytes, SIZE, &error) && at < 100 * SIZE)
+        at += SIZE;
+    CONTRACT_CHECK(at > 0 && at < 100 * SIZE);
+    CONTRACT_CHECK(error.kind == ERROR_TOO_LARGE && error.failure == &FAILURE_DISK_FULL);
+    CONTRACT_CHECK(contract_disk_grow());
+    CONTRACT_CHECK(blob_writer_write(writer, at, bytes, SIZE, &error));
+    CONTRACT_CHECK(blob_writer_finish(writer, at + SIZE, &metadata, &error));
+    CLEANUP(blob_reader_closep) struct blob_reader *reader = NULL;
+    uint64_t size = 0;
+    struct blob_metadata found;
+    CONTRACT_CHECK(blob_reader_open(store, BLOB_VIDEO, &id, &reader, &size, &found, &error));
+    CONTRACT_CHECK(size == at + SIZE);
+    for (uint64_t offset = 0; offset < size; offset += SIZE) {
+        static unsigned char read[SIZE];
+        size_t got = 0;
+        CONTRACT_CHECK(blob_reader_read(reader, offset, read, SIZE, &got, &error));
+        CONTRACT_CHECK(got == SIZE && memcmp(read, bytes, SIZE) == 0);
+    }
+    return true;
+}
+
+static void a_full_disk_is_told_and_the_upload_can_go_on(void **state)
+{
+    (void)state;
+    assert_true(contract_on_small_disk(&contract, (size_t)2 * 1024 * 1024, fill_disk));
+}
+
+static void a_backup_holds_finished_and_unfinished_blobs(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct error error = {0};
+    struct id finished = id_make();
+    struct id partial = id_make();
+    struct id absent = id_make();
+    char copy[FILE_PATH_SIZE];
+    assert_true(file_path(copy, &error, "%s/copy", contract.folder));
+    write_blob(store, BLOB_MP3, &finished, SIZE);
+    struct blob_writer *writer = open_writer(store, &partial, 1);
+    assert_true(blob_writer_write(writer, 0, bytes, 40000, &error));
+    assert_true(blob_writer_flush(writer, &error));
+    if (!blob_store_backup(store, BLOB_MP3, &finished, copy, &error)) {
+        assert_int_equal(error.kind, ERROR_BAD_INPUT); /* a server has tools of its own */
+        blob_writer_close(writer);
+        return;
+    }
+    assert_true(blob_store_backup(store, BLOB_VIDEO, &partial, copy, &error));
+    assert_true(blob_store_backup(store, BLOB_MP3, &finished, copy, &error)); /* repeated */
+    assert_false(blob_store_backup(store, BLOB_VIDEO, &absent, copy, &error));
+    assert_int_equal(error.kind, ERROR_NOT_FOUND);
+    /* What happens to the original does not happen to the copy. */
+    assert_true(blob_writer_write(writer, 0, bytes + 1, 40000, &error));
+    assert_true(blob_store_remove(store, BLOB_MP3, &finished, &error));
+    blob_writer_close(writer);
+
+    struct config *config = contract_config_in(&contract, copy);
+    struct blob_store *copied = NULL;
+    assert_true(blob_store_open(config, &copied, &error));
+    assert_blob(copied, BLOB_MP3, &finished, SIZE);
+    writer = open_writer(copied, &partial, 2);
+    assert_true(blob_writer_write(writer, 40000, bytes + 40000, SIZE - 40000, &error));
+    assert_true(blob_writer_finish(writer, SIZE, &metadata, &error));
+    blob_writer_close(writer);
+    assert_blob(copied, BLOB_VIDEO, &partial, SIZE);
+    blob_store_close(copied);
+    config_close(config);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+    backend_name = argc > 1 ? argv[1] : "files";
+    const struct CMUnitTest tests[] = {
+        TEST(a_finished_blob_is_read_as_it_was_written),
+        TEST(a_part_is_read_and_nothing_past_the_end),
+        TEST(bytes_may_be_written_again_but_no_gap_left),
+        TEST(what_is_finished_has_exactly_the_size_it_was_finished_with),
+        TEST(an_upload_goes_on_where_it_was_flushed),
+        TEST(a_finished_blob_that_is_opened_again_is_unfinished),
+        TEST(an_older_generation_is_refused),
+        TEST(a_killed_writer_leaves_what_it_flushed_and_its_place),
+        TEST(what_is_removed_is_gone_finished_or_not),
+        TEST(a_reader_of_a_removed_blob_never_reads_wrong_bytes),
+        TEST(an_id_that_is_none_names_nothing),
+        TEST(a_scan_names_every_blob_once_in_order),
+        TEST(free_space_is_told_where_it_is_known),
+        TEST(a_full_disk_is_told_and_the_upload_can_go_on),
+        TEST(a_backup_holds_finished_and_unfinished_blobs),
+    };
+    return cmocka_run_group_tests_name("blob_store", tests, NULL, NULL);
+}
