@@ -325,7 +325,8 @@ static const struct {
     enum mutant mutant;
 } mutants[] = {
     {"update-without-version", MUTANT_UPDATE_WITHOUT_VERSION},
-    {"without-due", MUTANT_WITHOUT_DUE},
+    {"row-4-without-due", MUTANT_ROW_4_WITHOUT_DUE},
+    {"row-6-without-due", MUTANT_ROW_6_WITHOUT_DUE},
     {"work-on-message", MUTANT_WORK_ON_MESSAGE},
     {"record-after-bytes", MUTANT_RECORD_AFTER_BYTES},
     {"removed-before-sweep", MUTANT_REMOVED_BEFORE_SWEEP},
@@ -343,8 +344,10 @@ static int run_mutant(const char *name)
         world.name = name;
         world.mutant = mutants[i].mutant;
         /* Seen only once all is explored, so in a smaller world. */
-        if (world.mutant == MUTANT_WITHOUT_DUE) {
-            records_forget_due();
+        bool is_without_due =
+            world.mutant == MUTANT_ROW_4_WITHOUT_DUE || world.mutant == MUTANT_ROW_6_WITHOUT_DUE;
+        if (is_without_due) {
+            records_forget_due(world.mutant == MUTANT_ROW_4_WITHOUT_DUE ? ROW_FINISH : ROW_CLAIM);
             world.flights = world.notifiers = 0;
             world.has_late_bytes = world.with_mail = false;
             world.without_mail = true;

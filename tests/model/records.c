@@ -32,13 +32,13 @@ static record_number slots[SLOTS];
 /* What was answered before: refusals are kept as 0, so that answers are kept one higher. */
 static uint32_t answers[ROW_COUNT][ARGUMENTS][RECORDS_MAX + 1];
 static struct id ids_of_claims[CLAIMS_MAX + 2];
-static bool forgets_due;
+static enum row row_without_due = ROW_COUNT;
 
 static const struct id conversion_id = {"66f0aabbccddeeff00112233"};
 
-void records_forget_due(void)
+void records_forget_due(enum row row)
 {
-    forgets_due = true;
+    row_without_due = row;
 }
 
 const struct packed_record *record_get(record_number number)
@@ -469,7 +469,7 @@ record_number record_after(enum row row, record_number record, unsigned argument
     unpack(&records[record], &before);
     record_number after = 0;
     if (rows[row].make(&before, argument, &next)) {
-        if (forgets_due && (row == ROW_FINISH || row == ROW_CLAIM))
+        if (row == row_without_due)
             next.due_at_ms = INT64_MAX;
         after = pack(&next, row == ROW_DELETE || records[record].is_deleted_by_user);
     }

@@ -62,8 +62,8 @@ enum row {
     ROW_COUNT,
 };
 
-/* The mutant "rows 4 and 6 without due_at". */
-void records_forget_due(void);
+/* A mutant: the row leaves no due_at. */
+void records_forget_due(enum row row);
 
 const struct packed_record *record_get(record_number number);
 /* The record after the row, or 0, a refusal. The argument (at most 7) is a holder's mark, a
