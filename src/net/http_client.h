@@ -45,7 +45,7 @@ void http_client_closep(struct http_client **client);
 
 /* True once an answer came, whatever its status; no redirect is followed. ERROR_UNAVAILABLE: no
  * connection, or none in time; ERROR_TOO_LARGE: more than body_size_max. The answer is to be
- * finished in any case. */
+ * finished where there is one. */
 MUST_CHECK bool http_client_do(struct http_client *client, const struct http_client_call *call,
                                struct http_client_answer *out_answer, struct error *error);
 void http_client_answer_finish(struct http_client_answer *answer); /* for CLEANUP */

@@ -2,8 +2,8 @@
 
 /* Counters, gauges and histograms, and their text for Prometheus (exposition format 0.0.4).
  *
- * Families are a constant table; every value is an atomic, so that any thread may change it without
- * a lock. Labels come from small fixed sets: what would be unbounded, such as a user, is none. */
+ * Families are constant tables. Labels come from small fixed sets: what would be unbounded, such as
+ * a user or a path as it was sent, is none. */
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -13,7 +13,7 @@
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 #define METRIC_LABELS_MAX 3
-#define METRIC_SERIES_MAX 512 /* of one family; further label values are counted as "other" */
+#define METRIC_SERIES_MAX 512 /* of one family; what is beyond is counted under "other" */
 
 struct metric_family {
     const char *name; /* "tapedeck_http_requests_total"; NULL ends the table */
@@ -29,7 +29,7 @@ struct metrics; /* thread-safe */
 /* `service` becomes a label of every series; NULL: none. */
 struct metrics *metrics_open(const char *service);
 void metrics_close(struct metrics *metrics); /* NULL is fine */
-/* A table of families, which must outlive it; at most 8 tables. */
+/* A table of families, which must outlive it; at most 128 families in all. */
 void metrics_register(struct metrics *metrics, const struct metric_family *families);
 
 /* Adds to a counter or gauge. `values` has one text for each label of the family; copied. */

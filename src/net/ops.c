@@ -1,0 +1,238 @@
+#include "net/ops.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "net/http_server.h"
+#include "net/metrics.h"
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHECKS_MAX 16
+#define METRICS_SIZE_MAX ((size_t)4 << 20)
+/* Results are kept so long, whoever asks how often: a probe must not become a load. */
+#define RESULTS_KEPT_MS 1000
+
+struct result {
+    const struct ops_check *check;
+    bool is_ok;
+    char reason[ERROR_TEXT_SIZE];
+};
+
+struct ops {
+    /* Set by ops_open(), then read-only. */
+    struct http_server *server;
+    struct metrics *metrics;
+
+    atomic_bool is_ready;
+
+    /* Guarded by lock, which is held over the checks: one at a time, and none during removal. */
+    pthread_mutex_t lock;
+    struct result results[CHECKS_MAX];
+    size_t result_count;
+    int64_t checked_ms;
+    bool is_checked;
+};
+
+enum { FAMILY_BUILD, FAMILY_START, FAMILY_MEMORY, FAMILY_UP };
+
+static const struct metric_family families[] = {
+    [FAMILY_BUILD] = {.name = "tapedeck_build_info",
+                      .type = METRIC_GAUGE,
+                      .help = "Always 1; the version is a label.",
+                      .labels = {"version"}},
+    [FAMILY_START] = {.name = "tapedeck_start_time_seconds",
+                      .type = METRIC_GAUGE,
+                      .help = "When the process started, in seconds since 1970."},
+    [FAMILY_MEMORY] = {.name = "tapedeck_resident_memory_bytes",
+                       .type = METRIC_GAUGE,
+                       .help = "Memory of the process that is in RAM."},
+    [FAMILY_UP] = {.name = "tapedeck_dependency_up",
+                   .type = METRIC_GAUGE,
+                   .help = "1 where the last look at /readyz found the dependency usable.",
+                   .labels = {"dependency"}},
+    {0},
+};
+
+/* ---- Handlers ---- */
+
+static void handle_live(struct http_request *request)
+{
+    http_answer_text(request, 200, "ok\n");
+}
+
+static void run_checks(struct ops *ops)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (ops->is_checked && now_ms - ops->checked_ms < RESULTS_KEPT_MS)
+        return;
+    for (size_t i = 0; i < ops->result_count; i++) {
+        struct result *result = &ops->results[i];
+        struct error error = {0};
+        result->is_ok = result->check->check(result->check->context, &error);
+        snprintf(result->reason, sizeof result->reason, "%s", error.text);
+        metrics_set(ops->metrics, &families[FAMILY_UP], (const char *const[]){result->check->name},
+                    result->is_ok);
+    }
+    ops->checked_ms = clock_boot_ms();
+    ops->is_checked = true;
+}
+
+static json_t *result_to_json(const struct result *result)
+{
+    json_t *json = json_object_make();
+    json_set_text(json, "name", result->check->name);
+    json_set_bool(json, "ok", result->is_ok);
+    json_set_bool(json, "shared", result->check->is_shared);
+    if (!result->is_ok)
+        json_set_text(json, "reason", result->reason);
+    return json;
+}
+
+static void handle_ready(struct http_request *request)
+{
+    struct ops *ops = http_request_service(request);
+    json_t *checks = json_array_make();
+    bool is_ready = atomic_load(&ops->is_ready);
+    pthread_mutex_lock(&ops->lock);
+    run_checks(ops);
+    for (size_t i = 0; i < ops->result_count; i++) {
+        const struct result *result = &ops->results[i];
+        is_ready = is_ready && (result->is_ok || result->check->is_shared);
+        if (json_array_append_new(checks, result_to_json(result)) != 0)
+            abort();
+    }
+    pthread_mutex_unlock(&ops->lock);
+    CLEANUP(json_decrefp) json_t *json = json_object_make();
+    json_set_bool(json, "ready", is_ready);
+    json_set_take(json, "checks", checks);
+    http_answer_json(request, is_ready ? 200 : 503, json);
+}
+
+static void handle_metrics(struct http_request *request)
+{
+    struct ops *ops = http_request_service(request);
+    struct error error = {0};
+    CLEANUP(buffer_finish) struct buffer text = BUFFER_WITH_MAX(METRICS_SIZE_MAX);
+    if (!metrics_format(ops->metrics, &text, &error)) {
+        http_answer_error(request, &error);
+        return;
+    }
+    http_answer_bytes(request, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_text(&text),
+                      text.size);
+}
+
+static const struct http_route routes[] = {
+    {.method = "GET", .path = "/livez", .handle = handle_live, .serves_head = true},
+    {.method = "GET", .path = "/readyz", .handle = handle_ready, .serves_head = true},
+    {.method = "GET", .path = "/metrics", .handle = handle_metrics, .serves_head = true},
+    {0},
+};
+
+/* ---- Opening ---- */
+
+/* proc(5): the second number of statm is resident pages. */
+static void collect_memory(void *context, struct metrics *metrics)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    (void)context;
+    if (file == NULL)
+        return;
+    if (fscanf(file, "%*u %lu", &pages) == 1)
+        metrics_set(metrics, &families[FAMILY_MEMORY], NULL,
+                    (double)pages * (double)sysconf(_SC_PAGESIZE));
+    fclose(file);
+}
+
+bool ops_open(const char *listen, const char *service, struct ops **out_ops, struct error *error)
+{
+    CLEANUP(ops_closep) struct ops *ops = calloc(1, sizeof *ops);
+    if (ops == NULL)
+        abort();
+    pthread_mutex_init(&ops->lock, NULL);
+    ops->metrics = metrics_open(service);
+    metrics_register(ops->metrics, families);
+    metrics_collect(ops->metrics, collect_memory, NULL);
+    metrics_set(ops->metrics, &families[FAMILY_BUILD], (const char *const[]){TAPEDECK_VERSION}, 1);
+    metrics_set(ops->metrics, &families[FAMILY_START], NULL, (double)clock_wall_ms() / 1000);
+    const struct http_server_options options = {
+        .listen = listen,
+        .routes = routes,
+        .service = ops,
+        .thread_count = 2,
+        .limits = HTTP_LIMITS_STANDARD,
+        .is_quiet = true,
+    };
+    if (!http_server_open(&options, &ops->server, error))
+        return error_prefix(error, "operations port");
+    *out_ops = ops;
+    ops = NULL;
+    return true;
+}
+
+const char *ops_address(const struct ops *ops)
+{
+    return http_server_address(ops->server);
+}
+
+struct metrics *ops_metrics(struct ops *ops)
+{
+    return ops->metrics;
+}
+
+void ops_add_checks(struct ops *ops, const struct ops_check *checks)
+{
+    pthread_mutex_lock(&ops->lock);
+    for (; checks->name != NULL; checks++) {
+        assert(ops->result_count < CHECKS_MAX);
+        ops->results[ops->result_count++] = (struct result){.check = checks};
+    }
+    ops->is_checked = false;
+    pthread_mutex_unlock(&ops->lock);
+}
+
+static bool is_of(const struct ops_check *checks, const struct ops_check *check)
+{
+    for (; checks->name != NULL; checks++) {
+        if (checks == check)
+            return true;
+    }
+    return false;
+}
+
+void ops_remove_checks(struct ops *ops, const struct ops_check *checks)
+{
+    size_t kept = 0;
+    pthread_mutex_lock(&ops->lock);
+    for (size_t i = 0; i < ops->result_count; i++) {
+        if (!is_of(checks, ops->results[i].check))
+            ops->results[kept++] = ops->results[i];
+    }
+    ops->result_count = kept;
+    pthread_mutex_unlock(&ops->lock);
+}
+
+void ops_set_ready(struct ops *ops, bool is_ready)
+{
+    atomic_store(&ops->is_ready, is_ready);
+}
+
+void ops_close(struct ops *ops)
+{
+    if (ops == NULL)
+        return;
+    http_server_close(ops->server);
+    metrics_close(ops->metrics);
+    pthread_mutex_destroy(&ops->lock);
+    free(ops);
+}
+
+void ops_closep(struct ops **ops)
+{
+    ops_close(*ops);
+}
