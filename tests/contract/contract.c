@@ -1,6 +1,7 @@
 #include "contract.h"
 
 #include "stores/blob_store/blob_store.h"
+#include "stores/job_queue/job_queue.h"
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
@@ -19,8 +20,13 @@
 #define GROWN_SIZE "size=16m"
 
 static const struct config_option *const tables[] = {
-    data_folder_options,  blob_store_options, mail_sender_options,
-    record_store_options, user_store_options, NULL,
+    data_folder_options,
+    blob_store_options,
+    job_queue_options,
+    mail_sender_options,
+    record_store_options,
+    user_store_options,
+    NULL,
 };
 
 static pthread_barrier_t meeting;

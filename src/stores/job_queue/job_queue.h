@@ -44,6 +44,9 @@ void job_queue_close(
 void job_queue_closep(struct job_queue **queue);
 MUST_CHECK bool job_queue_check(struct job_queue *queue, struct error *error);
 MUST_CHECK bool job_queue_migrate(const struct config *config, struct error *error);
+/* A consistent copy of an embedded queue into the folder, while others use it. */
+MUST_CHECK bool job_queue_backup(const struct config *config, const char *folder,
+                                 struct error *error);
 
 /* True: it is durable in the queue. Within timeout_ms. */
 MUST_CHECK bool job_queue_publish(struct job_queue *queue, const struct job_message *message,
