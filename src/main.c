@@ -7,7 +7,9 @@ int main(int argc, char **argv)
 {
     static const struct command commands[] = {
         {"convert", convert_run, "turn one video into an MP3, here and now"},
+        {"auth", auth_run, "log users in and sign their tokens"},
         {"user", user_run, "add, list, change and remove accounts"},
+        {"keys", keys_run, "make a new key that tokens are signed with"},
         {"config", config_run, "show the configuration, or every option there is"},
         {0},
     };

@@ -19,6 +19,7 @@
 
 /* In the order in which docs/options.md shows them. */
 const struct config_option *const option_tables[] = {
-    data_folder_options, record_store_options, user_store_options,
-    mail_sender_options, public_url_options,   NULL,
+    data_folder_options, record_store_options, user_store_options, mail_sender_options,
+    public_url_options,  auth_options,         keys_options,       gateway_key_options,
+    service_options,     policy_options,       limits_options,     NULL,
 };
