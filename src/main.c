@@ -7,7 +7,10 @@ int main(int argc, char **argv)
 {
     static const struct command commands[] = {
         {"convert", convert_run, "turn one video into an MP3, here and now"},
+        {"gateway", gateway_run, "serve the HTTP API: uploads, conversions, downloads"},
         {"auth", auth_run, "log users in and sign their tokens"},
+        {"converter", converter_run, "turn queued videos into MP3s"},
+        {"notifier", notifier_run, "tell users by email when their MP3 is ready"},
         {"user", user_run, "add, list, change and remove accounts"},
         {"keys", keys_run, "make a new key that tokens are signed with"},
         {"config", config_run, "show the configuration, or every option there is"},

@@ -7,7 +7,10 @@
 int auth_run(const struct invocation *invocation);
 int config_run(const struct invocation *invocation);
 int convert_run(const struct invocation *invocation);
+int converter_run(const struct invocation *invocation);
+int gateway_run(const struct invocation *invocation);
 int keys_run(const struct invocation *invocation);
+int notifier_run(const struct invocation *invocation);
 int user_run(const struct invocation *invocation);
 
 /* Runs the subcommand that argv[1] names with what follows it; answers --help, --version and what

@@ -8,6 +8,7 @@
 #include "services/common/public_url.h"
 #include "services/common/service.h"
 #include "services/converter/settings.h"
+#include "services/gateway/settings.h"
 #include "services/notifier/notifier.h"
 #include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
@@ -19,7 +20,21 @@
 
 /* In the order in which docs/options.md shows them. */
 const struct config_option *const option_tables[] = {
-    data_folder_options, record_store_options, user_store_options, mail_sender_options,
-    public_url_options,  auth_options,         keys_options,       gateway_key_options,
-    service_options,     policy_options,       limits_options,     NULL,
+    data_folder_options,
+    blob_store_options,
+    record_store_options,
+    job_queue_options,
+    user_store_options,
+    mail_sender_options,
+    gateway_options,
+    public_url_options,
+    auth_options,
+    keys_options,
+    gateway_key_options,
+    converter_options,
+    notifier_options,
+    service_options,
+    policy_options,
+    limits_options,
+    NULL,
 };
