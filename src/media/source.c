@@ -123,7 +123,7 @@ static void discard_others(struct source *source)
 
 static bool open_format(struct source *source, struct error *error)
 {
-    const AVInputFormat *format;
+    const AVInputFormat *format = NULL;
     if (!find_format(source, &format, error))
         return false;
 

@@ -123,7 +123,7 @@ bool worker_channel_receive_job(struct worker_channel *channel, struct protocol_
                                 bool *out_is_closed, struct error *error)
 {
     char payload[PROTOCOL_JOB_SIZE_MAX];
-    uint32_t size;
+    uint32_t size = 0;
     *out_is_closed = false;
     if (!receive_header(channel, PROTOCOL_JOB, sizeof payload, &size, out_is_closed, error) ||
         !receive(channel, payload, size, out_is_closed, error) ||
@@ -145,7 +145,7 @@ bool worker_channel_read_at(void *context, uint64_t offset, void *bytes, size_t 
         return true;
 
     unsigned char payload[12];
-    uint32_t got;
+    uint32_t got = 0;
     bool is_closed;
     protocol_format_read(&read, payload);
     if (!send_frame(channel, PROTOCOL_READ, payload, sizeof payload, NULL, 0, error) ||

@@ -1,0 +1,89 @@
+#include "media/info_frame.h"
+
+#include "support/cmocka_all.h"
+#include <string.h>
+
+static const struct info_frame cbr = {
+    .sample_rate_hz = 44100,
+    .channels = 2,
+    .bitrate_kbps = 128,
+    .lowpass_hz = 17000,
+    .source_rate_hz = 44100,
+    .frames = 0x01020304,
+    .size_bytes = 0x05060708,
+    .delay_samples = 576,
+    .padding_samples = 0xabc,
+    .music_crc = 0x1234,
+};
+
+static void the_crc_is_the_one_that_lame_computes(void **state)
+{
+    (void)state;
+    /* CRC-16/ARC's check value. */
+    assert_int_equal(info_frame_crc(0, (const unsigned char *)"123456789", 9), 0xbb3d);
+    uint16_t half = info_frame_crc(0, (const unsigned char *)"1234", 4);
+    assert_int_equal(info_frame_crc(half, (const unsigned char *)"56789", 5), 0xbb3d);
+}
+
+static void every_field_stands_in_its_place(void **state)
+{
+    (void)state;
+    unsigned char bytes[INFO_FRAME_SIZE_MAX];
+    assert_int_equal(info_frame_format(&cbr, bytes), 417);
+    const unsigned char *tag = bytes + 36;
+    assert_memory_equal(tag, "Info\0\0\0\x0f\1\2\3\4\5\6\7\x08", 16);
+    const unsigned char *lame = tag + 120;
+    assert_memory_equal(lame, "LAME3.", 6);
+    assert_int_equal(lame[9], 1);    /* CBR */
+    assert_int_equal(lame[10], 170); /* lowpass */
+    assert_int_equal(lame[20], 128);
+    assert_memory_equal(lame + 21, "\x24\x0a\xbc", 3); /* 576 and 0xabc in twelve bits each */
+    assert_memory_equal(lame + 28, "\5\6\7\x08\x12\x34", 6);
+    uint16_t crc = info_frame_crc(0, bytes, 190);
+    assert_int_equal(lame[34] << 8 | lame[35], crc);
+}
+
+static void vbr_is_called_xing_and_does_not_depend_on_a_bitrate(void **state)
+{
+    (void)state;
+    unsigned char bytes[INFO_FRAME_SIZE_MAX];
+    struct info_frame info = cbr;
+    info.is_vbr = true;
+    size_t size = info_frame_size(&info);
+    info.bitrate_kbps = 320;
+    assert_int_equal(info_frame_size(&info), size);
+    assert_int_equal(info_frame_format(&info, bytes), size);
+    assert_memory_equal(bytes + 36, "Xing", 4);
+    assert_int_equal(bytes[36 + 120 + 9], 4);
+}
+
+static void a_bitrate_too_small_for_the_tag_gets_a_larger_frame(void **state)
+{
+    (void)state;
+    static const uint32_t rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000};
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        for (uint32_t channels = 1; channels <= 2; channels++) {
+            unsigned char bytes[INFO_FRAME_SIZE_MAX];
+            struct mp3_frame frame;
+            struct info_frame info = cbr;
+            info.sample_rate_hz = rates[i];
+            info.channels = channels;
+            info.bitrate_kbps = mp3_bitrate_at_most(rates[i], 0);
+            assert_int_equal(info_frame_format(&info, bytes), info_frame_size(&info));
+            assert_true(mp3_frame_parse(bytes, &frame));
+            assert_int_equal(frame.size, info_frame_size(&info));
+            assert_in_range(frame.size, 4 + frame.side_info_size + 156, INFO_FRAME_SIZE_MAX);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_crc_is_the_one_that_lame_computes),
+        cmocka_unit_test(every_field_stands_in_its_place),
+        cmocka_unit_test(vbr_is_called_xing_and_does_not_depend_on_a_bitrate),
+        cmocka_unit_test(a_bitrate_too_small_for_the_tag_gets_a_larger_frame),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
