@@ -23,17 +23,19 @@ struct family_state {
     size_t count;
 };
 
+struct collector {
+    metrics_collector *collect;
+    void *context;
+};
+
 struct metrics {
-    /* Set before any thread writes. */
+    /* Set by metrics_open(), then read-only. */
     const char *service;
-    struct {
-        metrics_collector *collect;
-        void *context;
-    } collectors[COLLECTORS_MAX];
-    size_t collector_count;
 
     /* Guarded by lock. */
     pthread_mutex_t lock;
+    struct collector collectors[COLLECTORS_MAX];
+    size_t collector_count;
     struct family_state families[FAMILIES_MAX];
     size_t family_count;
 };
@@ -177,9 +179,10 @@ void metrics_observe(struct metrics *metrics, const struct metric_family *family
 
 void metrics_collect(struct metrics *metrics, metrics_collector *collector, void *context)
 {
+    pthread_mutex_lock(&metrics->lock);
     assert(metrics->collector_count < COLLECTORS_MAX);
-    metrics->collectors[metrics->collector_count].collect = collector;
-    metrics->collectors[metrics->collector_count++].context = context;
+    metrics->collectors[metrics->collector_count++] = (struct collector){collector, context};
+    pthread_mutex_unlock(&metrics->lock);
 }
 
 /* ---- The text ---- */
@@ -282,10 +285,21 @@ static bool add_family(const struct metrics *metrics, const struct family_state 
     return true;
 }
 
+/* Without the lock: collectors call back, and may wait for a store. */
+static void collect(struct metrics *metrics)
+{
+    struct collector collectors[COLLECTORS_MAX];
+    pthread_mutex_lock(&metrics->lock);
+    size_t count = metrics->collector_count;
+    memcpy(collectors, metrics->collectors, sizeof collectors);
+    pthread_mutex_unlock(&metrics->lock);
+    for (size_t i = 0; i < count; i++)
+        collectors[i].collect(collectors[i].context, metrics);
+}
+
 bool metrics_format(struct metrics *metrics, struct buffer *out_text, struct error *error)
 {
-    for (size_t i = 0; i < metrics->collector_count; i++)
-        metrics->collectors[i].collect(metrics->collectors[i].context, metrics);
+    collect(metrics);
     bool is_added = true;
     pthread_mutex_lock(&metrics->lock);
     for (size_t i = 0; i < metrics->family_count && is_added; i++) {

@@ -41,7 +41,7 @@ void metrics_observe(struct metrics *metrics, const struct metric_family *family
                      const char *const *values, double value); /* a histogram */
 
 /* What is read only when it is asked for, as a queue's length: called before the text is written,
- * by the thread that writes it. At most 8; before any thread writes. */
+ * by the thread that writes it. At most 8. */
 typedef void metrics_collector(void *context, struct metrics *metrics);
 void metrics_collect(struct metrics *metrics, metrics_collector *collector, void *context);
 
