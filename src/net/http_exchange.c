@@ -162,12 +162,26 @@ static void do_body(struct http_request *request)
     look_for_early_answer(request);
 }
 
+/* Two buffers for each of many slow uploads would be the most memory that the server needs: what
+ * is empty when a tick comes is given back. */
+static void free_empty_pieces(struct http_request *request)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(request->pieces); i++) {
+        struct http_piece *piece = &request->pieces[i];
+        if (piece->size == 0 && !piece->is_full) {
+            free(piece->bytes);
+            piece->bytes = NULL;
+        }
+    }
+}
+
 static void do_tick(struct http_request *request)
 {
     if (request->route->upload->tick != NULL)
         request->route->upload->tick(request);
     pthread_mutex_lock(&request->lock);
     request->is_tick_due = false;
+    free_empty_pieces(request);
     pthread_mutex_unlock(&request->lock);
     look_for_early_answer(request);
 }

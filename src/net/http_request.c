@@ -114,7 +114,7 @@ static size_t header_count(const struct http_request *request, const char *name)
 
 /* RFC 9112 §6: anything that two servers could understand differently is how a request is smuggled
  * past one of them. */
-static bool check_framing(struct http_request *request, struct error *error)
+static bool check_framing(struct http_request *request, bool is_http_1_1, struct error *error)
 {
     size_t length_count = header_count(request, "Content-Length");
     size_t coding_count = header_count(request, "Transfer-Encoding");
@@ -122,6 +122,8 @@ static bool check_framing(struct http_request *request, struct error *error)
         return error_set(error, ERROR_BAD_INPUT,
                          "The request declares the length of its body more than once.");
     const char *coding = http_request_header(request, "Transfer-Encoding");
+    if (coding != NULL && !is_http_1_1) /* RFC 9112 §6.1: not of that version */
+        return error_set(error, ERROR_BAD_INPUT, "Transfer-Encoding needs a request of HTTP/1.1.");
     if (coding != NULL && strcasecmp(coding, "chunked") != 0)
         return error_set(error, ERROR_BAD_INPUT,
                          "The only Transfer-Encoding that is understood is chunked.");
@@ -176,7 +178,7 @@ bool http_request_check_headers(struct http_request *request, bool is_http_1_1, 
         return error_set(error, ERROR_BAD_INPUT, "The request must have exactly one Host header.");
     const char *expect = http_request_header(request, "Expect");
     request->expects_continue = expect != NULL && strcasecmp(expect, "100-continue") == 0;
-    return check_framing(request, error);
+    return check_framing(request, is_http_1_1, error);
 }
 
 /* ---- What a handler asks ---- */

@@ -282,7 +282,7 @@ static enum MHD_Result on_headers(struct http_request *request, const char *meth
     http_watch_headers(server->watch, request->connection);
 
     struct error error = {0};
-    if (!http_request_check_headers(request, strcmp(version, "HTTP/1.1") == 0, &error)) {
+    if (!http_request_check_headers(request, strcmp(version, "HTTP/1.0") != 0, &error)) {
         request->has_body = true; /* where it ends is what is unclear */
         request->has_length = false;
         return refuse(request, &FAILURE_BAD_REQUEST, error.text);

@@ -9,10 +9,11 @@
  * that blocks delays only the requests that the same thread has already begun.
  *
  * Before a handler is asked, the server has refused what is malformed or ambiguous (duplicate
- * Content-Length, Transfer-Encoding beside it, a space before the colon, a missing or second Host,
- * control characters: 400), too large headers (431), unknown paths (404) and methods (405 with
- * Allow). Every answer carries X-Request-Id; one info line is logged for each request, without its
- * query. */
+ * Content-Length, Transfer-Encoding beside it or in HTTP/1.0, a space before the colon, a missing
+ * or second Host, control characters: 400), too large headers (431), unknown paths (404) and
+ * methods (405 with Allow). Every answer carries X-Request-Id, but for what cannot be parsed at all
+ * (no HTTP/1, headers over 64 KiB, broken chunks), which the library answers by itself and then
+ * closes; one info line is logged for each request, without its query. */
 
 #include "base/error.h"
 #include <jansson.h>
@@ -77,7 +78,8 @@ struct http_limits {
     int64_t stall_timeout_ms;  /* a body that moves less than stall_size_min bytes in this time, in
                                   either direction, is cut off; our own slowness never counts */
     uint64_t stall_size_min;
-    int64_t tick_interval_ms;  /* of http_upload.tick */
+    int64_t tick_interval_ms;  /* of http_upload.tick; an upload that is idle over one holds no
+                                  buffers */
     int64_t look_interval_ms;  /* how often all connections are looked at for the above, and streams
                                   that wait are asked again */
     uint64_t swallow_size_max; /* of a refused upload: read and dropped so that the client sees the

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -62,6 +63,7 @@ static void what_two_servers_could_read_differently_is_refused(void **state)
         "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
         "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /hello HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
         "POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx",
@@ -75,6 +77,30 @@ static void what_two_servers_could_read_differently_is_refused(void **state)
         if (reply.status != 400)
             fail_msg("%s\nwas answered %d", requests[i], reply.status);
         reply_free(&reply);
+    }
+    assert_int_equal(calls.handles, 0);
+}
+
+static void what_cannot_be_parsed_ends_the_connection(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "GET /hello HTTP/2.0\r\nHost: a\r\n\r\n",
+        "GET /hello\r\nHost: a\r\n\r\n",
+        "GET /hello FOO/1.1\r\nHost: a\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        "\x16\x03\x01\x02\x01\x01\n\n", /* TLS */
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(requests); i++) {
+        int fd = client_connect();
+        client_send(fd, requests[i]);
+        client_send(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+        struct reply reply = client_read(fd, false);
+        if (reply.status != 0 && reply.status != 400 && reply.status != 505)
+            fail_msg("%s\nwas answered %d", requests[i], reply.status);
+        assert_true(client_is_closed(fd));
+        reply_free(&reply);
+        close(fd);
     }
     assert_int_equal(calls.handles, 0);
 }
@@ -221,6 +247,27 @@ static void a_chunked_upload_arrives(void **state)
     assert_reply(fd, 202, text);
     assert_false(calls.is_wrong);
     close(fd);
+}
+
+static void a_broken_chunk_ends_the_upload(void **state)
+{
+    (void)state;
+    static const char *const chunks[] = {
+        "zz\r\n", "-1\r\n", "0x1\r\n", "1 \r\n", "1\r\nabc\r\n", "fffffffffffffffff\r\n",
+    };
+    for (int i = 0; i < (int)ARRAY_COUNT(chunks); i++) {
+        int fd = client_connect();
+        client_send(fd, "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client_send(fd, chunks[i]);
+        client_send(fd, "0\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+        struct reply reply = client_read(fd, false);
+        assert_in_range(reply.status, 400, 499);
+        assert_true(client_is_closed(fd));
+        reply_free(&reply);
+        close(fd);
+        wait_until(calls.aborts == i + 1);
+    }
+    assert_int_equal(calls.ends + calls.handles, 0);
 }
 
 static void a_slow_handler_holds_the_client_back(void **state)
@@ -371,6 +418,39 @@ static void an_open_upload_ticks(void **state)
     assert_reply(fd, 409, "upload_taken_over"); /* although the client is silent */
     wait_until(calls.aborts == 1);
     close(fd);
+}
+
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static size_t allocated_bytes(void)
+{
+    if (__sanitizer_get_current_allocated_bytes != NULL)
+        return __sanitizer_get_current_allocated_bytes();
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+#define SLOW_UPLOAD_COUNT 480 /* two descriptors each of the usual 1024 */
+
+static void slow_uploads_hold_no_buffers(void **state)
+{
+    (void)state;
+    static int fds[SLOW_UPLOAD_COUNT];
+    size_t before = allocated_bytes();
+    for (int i = 0; i < SLOW_UPLOAD_COUNT; i++) {
+        fds[i] = upload_start(20000, "");
+        client_send_pattern(fds[i], 0, 15000);
+    }
+    wait_until(calls.bytes == SLOW_UPLOAD_COUNT * 15000);
+    /* Far less than one buffer of 256 KiB each. */
+    wait_until(allocated_bytes() - before < SLOW_UPLOAD_COUNT * (size_t)16384);
+    for (int i = 0; i < SLOW_UPLOAD_COUNT; i++)
+        client_send_pattern(fds[i], 15000, 5000);
+    for (int i = 0; i < SLOW_UPLOAD_COUNT; i++) {
+        assert_reply(fds[i], 202, "20000");
+        close(fds[i]);
+    }
+    assert_false(calls.is_wrong);
 }
 
 /* ---- Downloads ---- */
@@ -543,6 +623,35 @@ static void a_client_that_reads_nothing_is_cut_off(void **state)
     close(fd);
 }
 
+static void a_slow_reader_gets_it_all(void **state)
+{
+    (void)state;
+    int fd = client_connect();
+    int size = 16384;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    client_send(fd, "GET /stream?size=12000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    sleep_ms(20); /* both buffers and both sockets are full */
+    char bytes[100000], *head_end = NULL;
+    ssize_t got = recv(fd, bytes, 1000, MSG_WAITALL);
+    assert_int_equal(got, 1000);
+    bytes[got] = '\0';
+    head_end = strstr(bytes, "\r\n\r\n");
+    assert_non_null(head_end);
+    uint64_t offset = (uint64_t)(bytes + got - (head_end + 4));
+    for (int i = 0; offset < 12000000; i++) {
+        got = recv(fd, bytes, sizeof bytes, 0);
+        assert_true(got > 0);
+        for (ssize_t at = 0; at < got; at++)
+            assert_true(bytes[at] == pattern_at(offset + (uint64_t)at));
+        offset += (uint64_t)got;
+        if (i < 40 && i % 10 == 0)
+            let_time_pass(20000); /* two minutes in all, but always something moves */
+    }
+    assert_int_equal(offset, 12000000);
+    wait_until(calls.closes == 1);
+    close(fd);
+}
+
 /* ---- Stopping ---- */
 
 struct late_client {
@@ -577,6 +686,33 @@ static void draining_waits_for_what_runs(void **state)
     assert_true(client_is_closed(idle_fd));
     close(client.fd);
     close(idle_fd);
+}
+
+static void *unblock_later(void *argument)
+{
+    sleep_ms(200);
+    behaviour.blocks_body = false;
+    return argument;
+}
+
+static void draining_waits_for_uploads_that_are_held_back(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    int fd = upload_start(800000, "");
+    behaviour.blocks_body = true;
+    client_send_pattern(fd, 0, 800000);
+    sleep_ms(50); /* both buffers are full: the connection is suspended */
+    pthread_create(&thread, NULL, unblock_later, NULL);
+    assert_true(http_server_drain(fixture_server, 5000));
+    pthread_join(thread, NULL);
+    struct reply reply = client_read(fd, false);
+    assert_int_equal(reply.status, 202);
+    assert_string_equal(reply.body, "800000");
+    reply_free(&reply);
+    assert_int_equal(calls.ends, 1);
+    assert_false(calls.is_wrong);
+    close(fd);
 }
 
 static void a_drained_address_can_be_taken_by_another(void **state)
@@ -697,6 +833,7 @@ int main(void)
         on_tcp(a_known_path_is_handled),
         on_tcp(an_unknown_path_or_method_is_refused),
         on_tcp(what_two_servers_could_read_differently_is_refused),
+        on_tcp(what_cannot_be_parsed_ends_the_connection),
         on_tcp(too_large_headers_are_refused),
         on_tcp(a_request_id_is_taken_or_made),
         on_tcp(pipelined_requests_are_answered_in_order),
@@ -705,6 +842,7 @@ int main(void)
         on_tcp(an_unavailable_store_is_said_without_its_reason),
         on_tcp(an_upload_arrives_whole_and_in_order),
         on_tcp(a_chunked_upload_arrives),
+        on_tcp(a_broken_chunk_ends_the_upload),
         on_tcp(a_slow_handler_holds_the_client_back),
         on_tcp(a_refused_upload_is_never_asked_for),
         on_tcp(an_accepted_upload_is_asked_for),
@@ -714,6 +852,7 @@ int main(void)
         on_tcp(a_client_that_goes_in_the_middle_is_aborted),
         on_tcp(a_client_that_goes_while_the_handler_is_busy_is_aborted_once),
         on_tcp(an_open_upload_ticks),
+        on_tcp(slow_uploads_hold_no_buffers),
         on_tcp(a_stream_arrives_whole),
         on_tcp(head_of_a_stream_has_its_length_and_no_body),
         on_tcp(a_client_that_leaves_a_download_closes_its_source),
@@ -726,7 +865,9 @@ int main(void)
         on_tcp(a_slow_upload_goes_on),
         on_tcp(our_own_slowness_cuts_nobody_off),
         on_tcp(a_client_that_reads_nothing_is_cut_off),
+        on_tcp(a_slow_reader_gets_it_all),
         on_tcp(draining_waits_for_what_runs),
+        on_tcp(draining_waits_for_uploads_that_are_held_back),
         on_tcp(a_drained_address_can_be_taken_by_another),
         on_tcp(stopping_aborts_uploads_that_wait_for_a_blocked_handler),
         on_tcp(draining_ends_streams_that_wait),
