@@ -105,6 +105,18 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *context)
     return buffer_append(body, bytes, size, NULL) ? size : 0;
 }
 
+/* The library takes headers that end in the middle for all of them. Trailers come here too. */
+static size_t on_header(char *line, size_t one, size_t size, void *context)
+{
+    bool *has_all_headers = context;
+    (void)one;
+    if (size >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        *has_all_headers = false; /* also those of an interim answer */
+    else if (line[0] == '\r' || line[0] == '\n')
+        *has_all_headers = true;
+    return size;
+}
+
 static struct curl_slist *add_header(struct curl_slist *list, const char *header)
 {
     struct curl_slist *longer = curl_slist_append(list, header);
@@ -138,6 +150,7 @@ static void set_options(struct http_client *client, const struct http_client_cal
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)client->options.connect_timeout_ms);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)client->options.timeout_ms);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     if (client->socket_path[0] != '\0')
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->socket_path);
     if (client->ca_file != NULL)
@@ -178,12 +191,16 @@ bool http_client_do(struct http_client *client, const struct http_client_call *c
     struct curl_slist *headers = make_headers(call);
     set_options(client, call, url);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    bool has_all_headers = false;
     curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &answer.body);
+    curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, &has_all_headers);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, reason);
     CURLcode result = curl_easy_perform(client->curl);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, NULL);
     curl_slist_free_all(headers);
 
+    if (result == CURLE_OK && !has_all_headers)
+        result = CURLE_GOT_NOTHING;
     if (result == CURLE_OK) {
         take_answer(client, &answer);
         *out_answer = answer;
