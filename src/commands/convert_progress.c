@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,19 +11,20 @@
 /* Earlier, the speed is a guess about start-up. */
 #define SPEED_AFTER_MS 1000
 
-void convert_progress_init(struct convert_progress *out_progress, bool is_quiet)
+void convert_progress_begin(struct convert_progress *progress, bool is_quiet)
 {
-    *out_progress = (struct convert_progress){
+    *progress = (struct convert_progress){
         .is_quiet = is_quiet,
         .is_terminal = isatty(STDERR_FILENO) == 1,
         .started_ms = clock_boot_ms(),
     };
-    out_progress->shown_ms = out_progress->started_ms;
+    progress->shown_ms = progress->started_ms;
 }
 
 static double elapsed_seconds(const struct convert_progress *progress)
 {
-    return (double)(clock_boot_ms() - progress->started_ms) / 1000;
+    int64_t elapsed_ms = clock_boot_ms() - progress->started_ms;
+    return (double)(elapsed_ms > 0 ? elapsed_ms : 1) / 1000;
 }
 
 /* "  58x, 0:12 left": empty while too little is known. */
@@ -76,23 +76,32 @@ void convert_progress_clear(struct convert_progress *progress)
         fputs("\r\x1b[K", stderr);
 }
 
-void convert_progress_end(struct convert_progress *progress, const char *output,
-                          const struct worker_result *result)
+static void print_summary(const struct convert_progress *progress,
+                          const struct convert_request *request, const struct worker_result *result)
 {
-    convert_progress_clear(progress);
-    if (progress->is_quiet)
-        return;
     char size[TEXT_UNIT_SIZE];
     char length[TEXT_UNIT_SIZE];
     double elapsed = elapsed_seconds(progress);
     text_format_size_for_people(result->size_bytes, size);
     text_format_length_for_people(result->duration_seconds, length);
-    fprintf(stderr, "%s: %s, %s, %u kb/s, %g kHz, %s; took %.1f s", output, size, length,
-            result->bitrate_kbps, result->sample_rate_hz / 1000.0,
-            result->channels == 1 ? "mono" : "stereo", elapsed);
-    if (elapsed > 0)
-        fprintf(stderr, " (%.0fx)", result->duration_seconds / elapsed);
-    fputs("\n", stderr);
+    fprintf(stderr, "%s: %s, %s, %u kb/s%s, %u Hz, %s, in %.1f s (%.0fx)\n",
+            strcmp(request->output, "-") == 0 ? "standard output" : request->output, size, length,
+            result->bitrate_kbps, request->options.has_vbr_quality ? " on average" : "",
+            result->sample_rate_hz, result->channels == 1 ? "mono" : "stereo", elapsed,
+            result->duration_seconds / elapsed);
+    uint32_t wanted_kbps = request->options.bitrate_kbps;
+    if (wanted_kbps != 0 && wanted_kbps != result->bitrate_kbps)
+        fprintf(stderr, "note: there is no %u kb/s at %u Hz, so it has %u kb/s\n", wanted_kbps,
+                result->sample_rate_hz, result->bitrate_kbps);
+}
+
+void convert_progress_end(const struct convert_progress *progress,
+                          const struct convert_request *request, const struct worker_result *result)
+{
+    if (!progress->is_quiet)
+        print_summary(progress, request, result);
+    /* Even when quiet: the exit status does not tell. */
     if (result->is_truncated)
-        fputs("The source ends early or is damaged: what could be read was converted.\n", stderr);
+        fprintf(stderr, "warning: %s ends early or is damaged: what could be read was converted\n",
+                strcmp(request->input, "-") == 0 ? "standard input" : request->input);
 }

@@ -1,0 +1,145 @@
+#include "commands/convert_arguments.h"
+
+#include "base/text.h"
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* There is nobody to be mailed to. */
+static bool is_ours(const char *option)
+{
+    return strcmp(option, "notify") != 0;
+}
+
+static void print_option(void *context, const char *name, const char *form, const char *help)
+{
+    (void)context;
+    if (!is_ours(name))
+        return;
+    char flag[64];
+    text_copy(flag, sizeof flag, name);
+    for (char *at = flag; *at != '\0'; at++)
+        *at = *at == '_' ? '-' : *at;
+    printf("  --%s VALUE\n      %s\n      VALUE: %s.\n", flag, help, form);
+}
+
+void convert_arguments_print_help(const char *program)
+{
+    printf("usage: %s [OPTIONS] IN [OUT]\n"
+           "\n"
+           "Makes an MP3 of the sound of a video, or of any sound file.\n"
+           "\n"
+           "  IN    the file, or - for standard input\n"
+           "  OUT   the MP3, or a folder for it, or - for standard output; without OUT: IN's\n"
+           "        name with .mp3, in the current folder\n"
+           "\n"
+           "  --force\n"
+           "      Replace OUT where it exists.\n"
+           "  --quiet\n"
+           "      Say nothing unless something goes wrong.\n",
+           program);
+    conversion_options_describe(print_option, NULL);
+    printf("\nExamples:\n"
+           "  %s talk.mp4\n"
+           "  %s --vbr-quality 2 --title 'Opening' talk.mkv opening.mp3\n"
+           "  curl -s https://example.org/talk.ts | %s - talk.mp3\n",
+           program, program, program);
+}
+
+/* "--bitrate-kbps 64" or "--bitrate-kbps=64"; *index moves on to the value. */
+static bool take_option(struct conversion_options *options, char **arguments, int *index,
+                        struct error *error)
+{
+    const char *argument = arguments[*index];
+    const char *flag = argument + strlen("--");
+    char name[64];
+    size_t size = strcspn(flag, "=");
+    if (!text_starts_with(argument, "--") || size >= sizeof name)
+        return error_set(error, ERROR_BAD_INPUT, "there is no option %.80s", argument);
+    memcpy(name, flag, size);
+    name[size] = '\0';
+    if (!conversion_options_is_name(name) || !is_ours(name))
+        return error_set(error, ERROR_BAD_INPUT, "there is no option --%s", name);
+    const char *value = flag[size] == '=' ? flag + size + 1 : arguments[++*index];
+    if (value == NULL)
+        return error_set(error, ERROR_BAD_INPUT, "--%s needs a value", name);
+    return conversion_options_set(options, name, value, error);
+}
+
+static bool take_file(struct convert_request *request, const char *argument, const char **output,
+                      struct error *error)
+{
+    if (request->input == NULL)
+        request->input = argument;
+    else if (*output == NULL)
+        *output = argument;
+    else
+        return error_set(error, ERROR_BAD_INPUT, "more than two files: %.80s", argument);
+    return true;
+}
+
+static bool take_all(struct convert_request *request, char **arguments, const char **out_output,
+                     struct error *error)
+{
+    bool have_options_ended = false;
+    for (int i = 0; arguments[i] != NULL; i++) {
+        const char *argument = arguments[i];
+        bool is_option = !have_options_ended && argument[0] == '-' && argument[1] != '\0';
+        if (!is_option) {
+            if (!take_file(request, argument, out_output, error))
+                return false;
+        } else if (strcmp(argument, "--") == 0) {
+            have_options_ended = true;
+        } else if (strcmp(argument, "--force") == 0) {
+            request->is_forced = true;
+        } else if (strcmp(argument, "--quiet") == 0) {
+            request->is_quiet = true;
+        } else if (!take_option(&request->options, arguments, &i, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* talks/talk.mp4 becomes talk.mp3; .hidden keeps its dot. */
+static bool name_output(struct convert_request *request, const char *folder, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    if (!file_path(path, error, "%s", request->input))
+        return false;
+    const char *name = basename(path);
+    const char *dot = strrchr(name, '.');
+    size_t size = dot != NULL && dot != name ? (size_t)(dot - name) : strlen(name);
+    return file_path(request->output, error, "%s%s%.*s.mp3", folder, folder[0] != '\0' ? "/" : "",
+                     (int)size, name);
+}
+
+/* What comes from a pipe goes to one. */
+static bool choose_output(struct convert_request *request, const char *output, struct error *error)
+{
+    struct stat status;
+    bool is_pipe = strcmp(request->input, "-") == 0;
+    if (output == NULL && !is_pipe)
+        return name_output(request, "", error);
+    if (output != NULL && !is_pipe && stat(output, &status) == 0 && S_ISDIR(status.st_mode))
+        return name_output(request, output, error);
+    return file_path(request->output, error, "%s", output != NULL ? output : "-");
+}
+
+bool convert_arguments_parse(char **arguments, struct convert_request *out_request,
+                             struct error *error)
+{
+    struct convert_request request = {0};
+    const char *output = NULL;
+    if (!take_all(&request, arguments, &output, error))
+        return false;
+    if (request.input == NULL)
+        return error_set(error, ERROR_BAD_INPUT,
+                         "which video? Name a file, or - for standard input");
+    if (!conversion_options_check(&request.options, error) ||
+        !choose_output(&request, output, error))
+        return false;
+    *out_request = request;
+    return true;
+}
