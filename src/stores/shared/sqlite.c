@@ -19,14 +19,31 @@
 /* A WAL that one long read let grow is cut back to this. */
 #define WAL_SIZE_MAX "4194304"
 
+static bool is_errno_of_no_room(int errno_value)
+{
+    return errno_value == ENOSPC || errno_value == EDQUOT || errno_value == EFBIG;
+}
+
+/* What fails in a commit does not reach sqlite3_system_errno(): the WAL itself is asked. */
+static int errno_of_wal(struct sqlite_database *database)
+{
+    sqlite3_file *wal = NULL;
+    int errno_value = 0;
+    if (sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) ==
+            SQLITE_OK &&
+        wal != NULL && wal->pMethods != NULL)
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &errno_value);
+    return errno_value;
+}
+
 static bool is_no_room(struct sqlite_database *database, int result)
 {
     if ((result & 0xff) == SQLITE_FULL)
         return true;
-    /* The index of the WAL is a file of its own, whose growth fails as a plain I/O error. */
-    int errno_value = database->handle == NULL ? 0 : sqlite3_system_errno(database->handle);
-    return (result & 0xff) == SQLITE_IOERR &&
-           (errno_value == ENOSPC || errno_value == EDQUOT || errno_value == EFBIG);
+    /* To SQLite, a quota and the growth of the WAL's index are plain I/O errors. */
+    return (result & 0xff) == SQLITE_IOERR && database->handle != NULL &&
+           (is_errno_of_no_room(sqlite3_system_errno(database->handle)) ||
+            is_errno_of_no_room(errno_of_wal(database)));
 }
 
 static enum error_kind kind_of(int result)
