@@ -82,8 +82,15 @@ static bool split_address(const char *address, char host[HTTP_ADDRESS_SIZE], cha
     return true;
 }
 
-static bool listen_on(const struct addrinfo *info, const char *address, int *out_fd,
-                      struct error *error)
+static bool fail_to_listen(const char *address, struct error *error)
+{
+    if (errno == EADDRINUSE)
+        return error_set(error, ERROR_CONFLICT, "listen on %.100s: the port is in use", address);
+    return error_set_errno(error, errno, "listen on %.100s", address);
+}
+
+static bool bind_to(const struct addrinfo *info, const char *address, int *out_fd,
+                    struct error *error)
 {
     CLEANUP(file_closep)
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -93,12 +100,8 @@ static bool listen_on(const struct addrinfo *info, const char *address, int *out
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (info->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
-        if (errno == EADDRINUSE)
-            return error_set(error, ERROR_CONFLICT, "listen on %.100s: the port is in use",
-                             address);
-        return error_set_errno(error, errno, "listen on %.100s", address);
-    }
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0)
+        return fail_to_listen(address, error);
     *out_fd = fd;
     fd = -1;
     return true;
@@ -121,16 +124,10 @@ static void format_bound(int fd, char out_address[HTTP_ADDRESS_SIZE])
     }
 }
 
-bool http_address_listen(const char *address, int *out_fd, char out_address[HTTP_ADDRESS_SIZE],
+/* Of "host:port" and "[v6]:port". */
+static bool bind_address(const char *address, int *out_fd, char out_address[HTTP_ADDRESS_SIZE],
                          struct error *error)
 {
-    if (strncmp(address, "unix:", 5) == 0) {
-        if (!listen_unix(address + 5, out_fd, error))
-            return false;
-        snprintf(out_address, HTTP_ADDRESS_SIZE, "%s", address);
-        return true;
-    }
-
     char host[HTTP_ADDRESS_SIZE], port[8];
     if (!split_address(address, host, port, error))
         return false;
@@ -144,11 +141,40 @@ bool http_address_listen(const char *address, int *out_fd, char out_address[HTTP
     if (failure != 0)
         return error_set(error, ERROR_BAD_INPUT, "listen on %.100s: %s", address,
                          gai_strerror(failure));
-    bool is_listening = listen_on(found, address, out_fd, error);
+    bool is_bound = bind_to(found, address, out_fd, error);
     freeaddrinfo(found);
-    if (is_listening)
+    if (is_bound)
         format_bound(*out_fd, out_address);
-    return is_listening;
+    return is_bound;
+}
+
+bool http_address_listen(const char *address, int *out_fd, char out_address[HTTP_ADDRESS_SIZE],
+                         struct error *error)
+{
+    if (strncmp(address, "unix:", 5) == 0) {
+        if (!listen_unix(address + 5, out_fd, error))
+            return false;
+        snprintf(out_address, HTTP_ADDRESS_SIZE, "%s", address);
+        return true;
+    }
+    CLEANUP(file_closep) int fd = -1;
+    if (!bind_address(address, &fd, out_address, error))
+        return false;
+    if (listen(fd, BACKLOG) != 0)
+        return fail_to_listen(address, error);
+    *out_fd = fd;
+    fd = -1;
+    return true;
+}
+
+bool http_address_reserve(const char *address, int *out_fd, char out_address[HTTP_ADDRESS_SIZE],
+                          struct error *error)
+{
+    if (strncmp(address, "unix:", 5) != 0)
+        return bind_address(address, out_fd, out_address, error);
+    snprintf(out_address, HTTP_ADDRESS_SIZE, "%s", address);
+    *out_fd = -1;
+    return true;
 }
 
 void http_address_format_host(const struct sockaddr *address, char out_text[HTTP_ADDRESS_SIZE])

@@ -14,5 +14,11 @@
 MUST_CHECK bool http_address_listen(const char *address, int *out_fd,
                                     char out_address[HTTP_ADDRESS_SIZE], struct error *error);
 
+/* Bound, but not listening: holds the port, which is picked here for 0, for a process of ours that
+ * listens on *out_address meanwhile, and again after it was restarted. Of unix:/path nothing is to
+ * be held: *out_fd is -1. Errors as above. */
+MUST_CHECK bool http_address_reserve(const char *address, int *out_fd,
+                                     char out_address[HTTP_ADDRESS_SIZE], struct error *error);
+
 /* "192.0.2.1" or "2001:db8::1", without the port (a v4 address mapped into v6 as v4); "unix". */
 void http_address_format_host(const struct sockaddr *address, char out_text[HTTP_ADDRESS_SIZE]);
