@@ -5,16 +5,11 @@
 #include "net/http_server.h"
 #include "net/metrics.h"
 #include "net/ops.h"
+#include "services/auth/auth.h"
 #include "services/auth/hash_gate.h"
 #include "services/auth/keys.h"
 #include "services/auth/throttle.h"
 #include "stores/user_store/user_store.h"
-
-struct auth_settings {
-    const char *listen;
-    uint64_t hashes_at_once;
-    uint64_t failed_logins_max;
-};
 
 struct auth {
     /* Set by auth_open(), then read-only. */

@@ -13,16 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define SUPERVISOR_VARIABLE "TAPEDECK_SUPERVISOR_FD"
 #define SUPERVISOR_FD_MAX 1023
-
-struct service_settings {
-    const char *ops_listen;
-    int64_t drain_max_ms;
-    const char *log_level;
-};
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -55,10 +50,10 @@ const struct config_option service_options[] = {
     {0},
 };
 
-static enum log_level level_of(const char *name)
+enum log_level service_log_level(const struct service_settings *settings)
 {
     for (int i = 0; log_levels[i] != NULL; i++)
-        if (strcmp(name, log_levels[i]) == 0)
+        if (strcmp(settings->log_level, log_levels[i]) == 0)
             return (enum log_level)i;
     return LOG_LEVEL_INFO;
 }
@@ -116,8 +111,12 @@ static const char *wait_for_end(int signals_fd, int supervisor_fd)
     for (;;) {
         if (poll(waits, ARRAY_COUNT(waits), -1) < 0 && errno != EINTR)
             return "cannot wait";
-        if (waits[0].revents != 0)
-            return "signal";
+        if (waits[0].revents != 0) {
+            /* Taken, or it would be the second one as soon as signals are let through. */
+            struct signalfd_siginfo taken;
+            if (read(signals_fd, &taken, sizeof taken) == (ssize_t)sizeof taken)
+                return "signal";
+        }
         if (waits[1].revents == 0)
             continue;
         char byte;
@@ -168,7 +167,7 @@ static int run_configured(const struct service *service, const struct config *co
         log_error("cannot start", FIELD_TEXT("reason", error.text));
         return COMMAND_FAILED;
     }
-    log_open(service->name, level_of(settings.log_level));
+    log_open(service->name, service_log_level(&settings));
     if (!run_open(service, config, &settings, supervisor_fd, &error)) {
         log_error("cannot start", FIELD_TEXT("reason", error.text));
         return COMMAND_FAILED;

@@ -8,6 +8,7 @@
  * pipe's end is the same as SIGTERM: a service never outlives its `serve`. */
 
 #include "base/error.h"
+#include "base/log.h"
 #include "config/command_line.h"
 #include "config/config.h"
 #include <stdint.h>
@@ -27,7 +28,14 @@ struct service {
     void (*close)(void *state); /* joins the threads, frees */
 };
 
+struct service_settings {
+    const char *ops_listen;
+    int64_t drain_max_ms;
+    const char *log_level;
+};
+
 extern const struct config_option service_options[]; /* ops.listen, stop.drain_max, log.level */
+enum log_level service_log_level(const struct service_settings *settings);
 
 /* Runs it until it is told to stop; returns the exit status. */
 int service_run(const struct service *service, const struct invocation *invocation);
