@@ -7,6 +7,7 @@ int main(int argc, char **argv)
 {
     static const struct command commands[] = {
         {"convert", convert_run, "turn one video into an MP3, here and now"},
+        {"serve", serve_run, "run the whole system on this machine"},
         {"gateway", gateway_run, "serve the HTTP API: uploads, conversions, downloads"},
         {"auth", auth_run, "log users in and sign their tokens"},
         {"converter", converter_run, "turn queued videos into MP3s"},

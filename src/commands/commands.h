@@ -11,6 +11,7 @@ int converter_run(const struct invocation *invocation);
 int gateway_run(const struct invocation *invocation);
 int keys_run(const struct invocation *invocation);
 int notifier_run(const struct invocation *invocation);
+int serve_run(const struct invocation *invocation);
 int user_run(const struct invocation *invocation);
 
 /* Runs the subcommand that argv[1] names with what follows it; answers --help, --version and what
