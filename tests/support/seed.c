@@ -3,7 +3,8 @@
  *
  *   seed DATA_DIR migrate
  *   seed DATA_DIR upload FILE [name=TEXT] [email=TEXT] [notify=none] [message=off] [due_ms=N]
- * [lost=N] seed DATA_DIR blob video|mp3 FILE     a blob of an original service: no owner, no record
+ *                    [lost=N]
+ *   seed DATA_DIR blob video|mp3 FILE   a blob of an original service: no owner, no record
  *   seed DATA_DIR publish video|mp3 BODY
  *   seed DATA_DIR message video|mp3 ID    the message about a record, once more
  *   seed DATA_DIR cancel|delete ID
@@ -11,6 +12,7 @@
  *   seed DATA_DIR show ID | records | blobs | dead video|mp3 | length video|mp3
  *   seed DATA_DIR fetch video|mp3 ID FILE
  *
+ * Times (recovery.lease and the like) come from the environment, as everywhere.
  * `upload` and `blob` print the id, `show` and `records` the stored documents, one a line. */
 
 #include "base/file.h"
@@ -471,7 +473,10 @@ static bool open_config(const char *data_dir, struct error *error)
     char assignment[FILE_PATH_SIZE];
     snprintf(assignment, sizeof assignment, "data.dir=%s", data_dir);
     const char *const assignments[] = {assignment, NULL};
-    const struct config_sources sources = {.assignments = assignments};
+    const struct config_sources sources = {
+        .assignments = assignments,
+        .environment = (const char *const *)environ,
+    };
     return config_open(tables, &sources, &config, error) && policy_load(config, &policy, error);
 }
 

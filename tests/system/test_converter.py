@@ -28,9 +28,9 @@ def test_a_video_becomes_an_mp3_and_a_message(workshop, tmp_path):
     conversion = workshop.upload(media.clip(5), name="talk.mp4")
     record = workshop.wait_for_state(conversion, "done")
     assert record["claim"] == 1 and record["attempts"] == 0 and record["lost"] == 0
-    assert abs(record["mp3"]["duration_seconds"] - 5) < 0.2
+    assert abs(record["mp3"]["duration"] - 5) < 0.2
     workshop.seed("fetch", "mp3", record["mp3"]["id"], tmp_path / "out.mp3")
-    assert (tmp_path / "out.mp3").stat().st_size == record["mp3"]["size_bytes"]
+    assert (tmp_path / "out.mp3").stat().st_size == record["mp3"]["size"]
     assert abs(media.seconds_of(tmp_path / "out.mp3") - 5) < 0.2
     wait_for(lambda: workshop.length("mp3") == 1, what="the message `mp3`")
     assert workshop.length("video") == 0
@@ -114,7 +114,7 @@ def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
 
 def test_a_worker_that_dies_is_replaced(workshop):
     converter = workshop.start("converter", {"converter.threads": 1})
-    conversion = workshop.upload(media.long_clip())
+    conversion = workshop.upload(media.long_clip(20))
     os.kill(wait_for_worker(converter, workshop, conversion), signal.SIGKILL)
     wait_for(lambda: workshop.record(conversion)["attempts"] == 1, what="an accusation")
     record = workshop.wait_for_state(conversion, "done", seconds=90)
@@ -150,7 +150,7 @@ def test_a_stop_hands_back_what_cannot_end_in_time(workshop):
     converter = workshop.start(
         "converter", {"converter.threads": 1, "stop.drain_max": "2500ms"}
     )
-    conversion = workshop.upload(media.long_clip(600))
+    conversion = workshop.upload(media.long_clip())
     wait_for_worker(converter, workshop, conversion)
     time.sleep(2)
     begin = time.monotonic()
@@ -163,7 +163,7 @@ def test_a_stop_hands_back_what_cannot_end_in_time(workshop):
 
 def test_a_stop_lets_end_what_can(workshop):
     converter = workshop.start("converter", {"stop.drain_max": "25s"})
-    conversion = workshop.upload(media.long_clip(20))
+    conversion = workshop.upload(media.long_clip(10))
     wait_for(lambda: workshop.record(conversion)["state"] == "converting", what="a claim")
     assert converter.stop(30) == 0
     record = workshop.record(conversion)
@@ -182,7 +182,7 @@ def test_two_converters_share_the_work(workshop):
 
 def test_a_vanished_converter_is_taken_over(workshop):
     first = workshop.start("converter", {"converter.threads": 1})
-    conversion = workshop.upload(media.long_clip(), notify="none")
+    conversion = workshop.upload(media.long_clip(20), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.kill()
     workshop.start("converter")
@@ -193,7 +193,7 @@ def test_a_vanished_converter_is_taken_over(workshop):
 
 def test_a_frozen_converter_that_wakes_does_no_harm(workshop):
     first = workshop.start("converter", {"converter.threads": 1})
-    conversion = workshop.upload(media.long_clip(), notify="none")
+    conversion = workshop.upload(media.long_clip(20), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.process.send_signal(signal.SIGSTOP)
     workshop.start("converter")
@@ -212,9 +212,7 @@ def test_what_was_lost_too_often_fails(workshop):
 
 def lock_records(workshop, seconds):
     """Nobody can write the records for a while."""
-    path = next(workshop.data.rglob("records*.db*"), None) or next(
-        workshop.data.rglob("records*")
-    )
+    path = workshop.data / "records.db"
     connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
     connection.execute("BEGIN IMMEDIATE")
 
@@ -229,13 +227,13 @@ def lock_records(workshop, seconds):
 
 
 def test_records_that_do_not_answer_for_a_while_cost_no_work(workshop):
-    workshop.start(
-        "converter", {"converter.threads": 1, "recovery.lease": "4s"}
-    )
-    other = workshop.start("converter", {"converter.threads": 1, "recovery.lease": "4s"})
+    # The lease is longer than one write waits for the lock, the lock longer than the lease.
+    options = {"converter.threads": 1, "recovery.lease": "6s"}
+    workshop.start("converter", options)
+    other = workshop.start("converter", options)
     conversion = workshop.upload(media.long_clip(), notify="none")
     wait_for_worker_of_any(workshop, conversion)
-    lock_records(workshop, 8).join()
+    lock_records(workshop, 12).join()
     record = workshop.wait_for_state(conversion, "done", seconds=60)
     assert record["claim"] == 1, other.log()
     workshop.check_promises([conversion], mails=False)

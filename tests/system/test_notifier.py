@@ -39,7 +39,7 @@ def test_a_done_mail_can_be_read(workshop):
     assert mail["Message-ID"] == f"<{conversion}.done@tapedeck.example>"
     assert mail["From"].addresses[0].addr_spec == "deck@tapedeck.example"
     assert mail["From"].addresses[0].display_name == "Tape Deck"
-    assert mail["Reply-To"] == "<help@tapedeck.example>"
+    assert mail["Reply-To"].addresses[0].addr_spec == "help@tapedeck.example"
     assert mail["To"].addresses[0].addr_spec == "anna@example.org"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Bcc"] is None
