@@ -7,6 +7,7 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avstring.h>
+#include <libavutil/parseutils.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,9 @@
 #define PACKETS_WITHOUT_SOUND_MAX 100000
 /* A demuxer that wants to be called again, in a row. */
 #define AGAIN_MAX 10000
+/* Sound that ends so much earlier than the file says has lost its end; less is how exact many
+ * programs are. */
+#define LOST_END_US 500000
 
 struct source {
     struct input *input;        /* owned */
@@ -34,6 +38,7 @@ struct source {
     unsigned streams_discarded; /* of format->nb_streams */
 
     uint64_t samples; /* decoded so far */
+    int64_t end_pts;  /* the latest that a packet reached */
     uint32_t rate_hz; /* of the first frame */
     unsigned packets_without_sound;
     bool is_drained;      /* the last packet went to the decoder */
@@ -285,6 +290,10 @@ static bool read_packet(struct source *source)
 static void note(struct source *source)
 {
     source->packets_without_sound++;
+    if (source->packet->pts != AV_NOPTS_VALUE &&
+        source->packet->pts < INT64_MAX - source->packet->duration &&
+        source->packet->pts + source->packet->duration > source->end_pts)
+        source->end_pts = source->packet->pts + source->packet->duration;
     source->is_last_corrupt = (source->packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
     if (av_packet_get_side_data(source->packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL) != NULL)
         source->is_encrypted = true;
@@ -350,21 +359,17 @@ bool source_read(struct source *source, const AVFrame **out_frame, struct error 
     return true;
 }
 
-static uint64_t stream_duration_us(const struct source *source)
+static int64_t to_us(const AVStream *stream, int64_t time)
 {
-    const AVStream *stream = source->stream;
-    if (stream->duration == AV_NOPTS_VALUE || stream->duration <= 0)
-        return 0;
-    int64_t duration_us = av_rescale_q(stream->duration, stream->time_base, AV_TIME_BASE_Q);
-    return duration_us > 0 ? (uint64_t)duration_us : 0;
+    return time != AV_NOPTS_VALUE ? av_rescale_q(time, stream->time_base, AV_TIME_BASE_Q) : 0;
 }
 
 uint64_t source_duration_us(const struct source *source)
 {
-    uint64_t duration_us = stream_duration_us(source);
-    if (duration_us == 0 && source->format->duration > 0)
-        duration_us = (uint64_t)source->format->duration;
-    return duration_us;
+    int64_t duration_us = to_us(source->stream, source->stream->duration);
+    if (duration_us <= 0)
+        duration_us = source->format->duration;
+    return duration_us > 0 ? (uint64_t)duration_us : 0;
 }
 
 uint64_t source_position(const struct source *source)
@@ -372,9 +377,38 @@ uint64_t source_position(const struct source *source)
     return input_position(source->input);
 }
 
+/* Where the file's own header says that this sound ends; 0: nowhere, as in a transport stream. */
+static int64_t claimed_end_us(const struct source *source)
+{
+    const AVStream *stream = source->stream;
+    /* Matroska says it in a tag of the track's, which may end in a language ("DURATION-eng"). */
+    const AVDictionaryEntry *tag =
+        av_dict_get(stream->metadata, "DURATION", NULL, AV_DICT_IGNORE_SUFFIX);
+    int64_t end_us;
+    if (tag != NULL && av_parse_time(&end_us, tag->value, 1) >= 0)
+        return end_us;
+    /* Of an AVI, libavformat shortens the duration to what it found, but keeps this. */
+    if (strcmp(source->format->iformat->name, "avi") == 0 && stream->nb_frames > 0)
+        return to_us(stream, stream->nb_frames);
+    if (source->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)
+        return 0;
+    int64_t start_us = to_us(stream, stream->start_time);
+    int64_t duration_us = to_us(stream, stream->duration);
+    return duration_us > 0 && start_us < INT64_MAX / 2 && duration_us < INT64_MAX / 2
+               ? start_us + duration_us
+               : 0;
+}
+
+static bool has_lost_its_end(const struct source *source)
+{
+    int64_t claimed_us = claimed_end_us(source);
+    return claimed_us > LOST_END_US &&
+           to_us(source->stream, source->end_pts) < claimed_us - LOST_END_US;
+}
+
 bool source_is_truncated(const struct source *source)
 {
-    return source->has_read_failed || source->is_last_corrupt ||
+    return source->has_read_failed || source->is_last_corrupt || has_lost_its_end(source) ||
            input_was_read_past_end(source->input);
 }
 

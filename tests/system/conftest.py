@@ -5,6 +5,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import conversion  # noqa: E402
 import workshop as workshop_module  # noqa: E402
 
 
@@ -13,3 +14,9 @@ def workshop(tmp_path):
     made = workshop_module.Workshop(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A folder to run `tapedeck convert` in."""
+    return conversion.Folder(tmp_path)

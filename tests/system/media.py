@@ -14,7 +14,8 @@ def folder():
     return pathlib.Path(_folder.name)
 
 
-def _make(name, *arguments):
+def make(name, *arguments):
+    """A file made by ffmpeg with these arguments, or the same one made before."""
     path = folder() / name
     if not path.exists():
         subprocess.run(
@@ -25,20 +26,29 @@ def _make(name, *arguments):
     return path
 
 
-def _sound(seconds):
+def sound(seconds):
     return ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=44100:duration={seconds}"]
 
 
-def _picture(seconds):
+def music(seconds, rate_hz=44100, layout="stereo"):
+    """Sound that encoders have to work for: chirps and noise, another in each channel."""
+    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+    chirps = "|".join(
+        f"0.3*sin({200 + 90 * i}*t*(1+t))+0.05*(random({i})-0.5)" for i in range(channels)
+    )
+    return ["-f", "lavfi", "-i", f"aevalsrc={chirps}:s={rate_hz}:c={layout}:d={seconds}"]
+
+
+def picture(seconds):
     return ["-f", "lavfi", "-i", f"color=c=blue:s=64x64:r=5:d={seconds}"]
 
 
 def clip(seconds=5):
     """A video with sound."""
-    return _make(
+    return make(
         f"clip-{seconds}.mp4",
-        *_picture(seconds),
-        *_sound(seconds),
+        *picture(seconds),
+        *sound(seconds),
         *["-c:v", "mpeg4", "-c:a", "aac", "-b:a", "64k", "-shortest"],
     )
 
@@ -46,7 +56,7 @@ def clip(seconds=5):
 def long_clip(minutes=60):
     """Sound for which a conversion takes a while, made quickly: one minute again and again."""
     minute = clip(60)
-    return _make(
+    return make(
         f"long-{minutes}.mp4",
         *["-stream_loop", str(minutes - 1), "-i", str(minute), "-map", "0:a", "-c", "copy"],
     )
@@ -54,7 +64,7 @@ def long_clip(minutes=60):
 
 def silent_clip():
     """A video without sound."""
-    return _make("silent.mp4", *_picture(2), "-c:v", "mpeg4", "-an")
+    return make("silent.mp4", *picture(2), "-c:v", "mpeg4", "-an")
 
 
 def not_media():
@@ -63,12 +73,16 @@ def not_media():
     return path
 
 
-def seconds_of(path):
-    """How long the sound is, by decoding all of it."""
-    pcm = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-ac", "1", "-ar", "8000", "-"],
+def pcm(path, *arguments):
+    """The sound as ffmpeg decodes it, 16 bits a sample, channels interleaved."""
+    return subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(path), *arguments, "-f", "s16le", "-"],
         check=True,
         capture_output=True,
         stdin=subprocess.DEVNULL,
     ).stdout
-    return len(pcm) / 16000
+
+
+def seconds_of(path):
+    """How long the sound is, by decoding all of it."""
+    return len(pcm(path, "-ac", "1", "-ar", "8000")) / 16000

@@ -1,0 +1,40 @@
+"""`tapedeck convert`, as a user runs it."""
+
+import subprocess
+
+from workshop import RELEASE
+
+TAPEDECK = RELEASE / "tapedeck"
+
+
+class Folder:
+    """A folder to convert in."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def run(self, *arguments, **options):
+        return subprocess.run(
+            [str(TAPEDECK), "convert", *map(str, arguments)],
+            cwd=self.path,
+            capture_output=True,
+            timeout=120,
+            **options,
+        )
+
+    def convert(self, source, *arguments):
+        """The path of the MP3; what was said is in `said`."""
+        result = self.run(source, "out.mp3", "--force", *arguments)
+        self.said = result.stderr.decode()
+        assert result.returncode == 0, self.said
+        assert result.stdout == b""
+        return self.path / "out.mp3"
+
+    def refuse(self, source, code, *arguments):
+        """The conversion fails with that code and leaves nothing; returns what was said."""
+        before = sorted(self.path.iterdir())
+        result = self.run(source, "refused.mp3", *arguments)
+        said = result.stderr.decode()
+        assert (result.returncode, f"({code}:" in said) == (1, True), said
+        assert sorted(self.path.iterdir()) == before
+        return said
