@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "model/failure.h"
+#include "net/http_spares.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,20 @@ enum action {
     ACTION_READ,
     ACTION_CLOSE,
 };
+
+/* ---- Pieces ---- */
+
+static void piece_need_bytes(struct http_request *request, struct http_piece *piece)
+{
+    if (piece->bytes == NULL)
+        piece->bytes = http_spares_take(http_server_spares(request->server));
+}
+
+static void piece_empty(struct http_request *request, struct http_piece *piece)
+{
+    http_spares_give(http_server_spares(request->server), piece->bytes);
+    *piece = (struct http_piece){0};
+}
 
 /* ---- What is to be done next: under the lock ---- */
 
@@ -155,24 +170,10 @@ static void do_body(struct http_request *request)
     struct http_piece *piece = &request->pieces[request->emptying];
     request->route->upload->body(request, piece->bytes, piece->size);
     pthread_mutex_lock(&request->lock);
-    piece->size = 0;
-    piece->is_full = false;
+    piece_empty(request, piece);
     request->emptying ^= 1;
     pthread_mutex_unlock(&request->lock);
     look_for_early_answer(request);
-}
-
-/* Two buffers for each of many slow uploads would be the most memory that the server needs: what
- * is empty when a tick comes is given back. */
-static void free_empty_pieces(struct http_request *request)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(request->pieces); i++) {
-        struct http_piece *piece = &request->pieces[i];
-        if (piece->size == 0 && !piece->is_full) {
-            free(piece->bytes);
-            piece->bytes = NULL;
-        }
-    }
 }
 
 static void do_tick(struct http_request *request)
@@ -181,7 +182,6 @@ static void do_tick(struct http_request *request)
         request->route->upload->tick(request);
     pthread_mutex_lock(&request->lock);
     request->is_tick_due = false;
-    free_empty_pieces(request);
     pthread_mutex_unlock(&request->lock);
     look_for_early_answer(request);
 }
@@ -196,19 +196,11 @@ static void do_abort(struct http_request *request)
     pthread_mutex_unlock(&request->lock);
 }
 
-static void piece_need_bytes(struct http_piece *piece)
-{
-    if (piece->bytes == NULL)
-        piece->bytes = malloc(HTTP_PIECE_SIZE);
-    if (piece->bytes == NULL)
-        abort();
-}
-
 static void do_read(struct http_request *request)
 {
     const struct http_answer *answer = &request->answer;
     struct http_piece *piece = &request->pieces[request->filling];
-    piece_need_bytes(piece);
+    piece_need_bytes(request, piece);
     size_t size = HTTP_PIECE_SIZE, got = 0;
     if (answer->length - request->source_offset < size)
         size = (size_t)(answer->length - request->source_offset);
@@ -304,7 +296,7 @@ size_t http_exchange_take_bytes(struct http_request *request, const char *bytes,
         struct http_piece *piece = &request->pieces[request->filling];
         if (piece->is_full)
             break;
-        piece_need_bytes(piece);
+        piece_need_bytes(request, piece);
         size_t count = HTTP_PIECE_SIZE - piece->size;
         if (count > size - taken)
             count = size - taken;
@@ -333,8 +325,7 @@ size_t http_exchange_give_bytes(struct http_request *request, char *bytes, size_
         piece->sent += count;
         given += count;
         if (piece->sent == piece->size) {
-            piece->is_full = false;
-            piece->size = 0;
+            piece_empty(request, piece);
             request->emptying ^= 1;
         }
     }

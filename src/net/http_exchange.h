@@ -62,13 +62,14 @@ enum http_phase {
 
 /* One of the two buffers of an upload or a download. */
 struct http_piece {
-    char *bytes; /* owned; NULL until it is needed */
+    char *bytes; /* owned, from the server's spares; NULL while nothing is in it */
     size_t size;
     size_t sent;  /* of a download */
     bool is_full; /* an upload's: the pool's turn; a download's: the event loop's turn */
 };
 
 struct http_connection; /* http_watch.h */
+struct http_spares;     /* http_spares.h */
 struct http_server;
 
 struct http_request {
@@ -159,6 +160,7 @@ size_t http_exchange_give_bytes(struct http_request *request, char *bytes, size_
 /* ---- http_server.c: what the pool's side asks of the event loop's ---- */
 
 struct http_pool *http_server_pool(struct http_server *server);
+struct http_spares *http_server_spares(struct http_server *server);
 const struct http_server_options *http_server_settings(const struct http_server *server);
 bool http_server_is_draining(const struct http_server *server);
 /* The connection goes on; the request's lock is held, is_suspended was set. */

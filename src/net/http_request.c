@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/text.h"
+#include "net/http_spares.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -27,8 +28,8 @@ static void request_destroy(struct http_request *request)
 {
     http_answer_finish(&request->answer);
     http_target_finish(&request->target);
-    free(request->pieces[0].bytes);
-    free(request->pieces[1].bytes);
+    http_spares_give(http_server_spares(request->server), request->pieces[0].bytes);
+    http_spares_give(http_server_spares(request->server), request->pieces[1].bytes);
     free(request->body);
     free(request->headers);
     free(request->method);

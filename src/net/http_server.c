@@ -8,6 +8,7 @@
 #include "model/failure.h"
 #include "net/http_address.h"
 #include "net/http_exchange.h"
+#include "net/http_spares.h"
 #include "net/http_watch.h"
 #include <assert.h>
 #include <microhttpd.h>
@@ -41,6 +42,7 @@ struct http_server {
     char address[HTTP_ADDRESS_SIZE];
     struct MHD_Daemon *daemon;
     struct http_pool *pool;
+    struct http_spares *spares;
     struct http_watch *watch;
 
     atomic_bool is_draining;
@@ -587,6 +589,7 @@ bool http_server_open(const struct http_server_options *options, struct http_ser
         abort();
     server->options = *options;
     server->listen_fd = -1;
+    server->spares = http_spares_open();
     pthread_mutex_init(&server->suspend_lock, NULL);
     pthread_cond_init(&server->all_resumed, NULL);
     if (!server_start(server, error))
@@ -609,6 +612,11 @@ unsigned http_server_connection_count(struct http_server *server)
 struct http_pool *http_server_pool(struct http_server *server)
 {
     return server->pool;
+}
+
+struct http_spares *http_server_spares(struct http_server *server)
+{
+    return server->spares;
 }
 
 const struct http_server_options *http_server_settings(const struct http_server *server)
@@ -667,6 +675,7 @@ void http_server_close(struct http_server *server)
     stop_listening(server);
     http_watch_close(server->watch);
     http_pool_close(server->pool);
+    http_spares_close(server->spares); /* requests gave theirs back until here */
     pthread_cond_destroy(&server->all_resumed);
     pthread_mutex_destroy(&server->suspend_lock);
     free(server);

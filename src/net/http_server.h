@@ -70,7 +70,7 @@ struct http_route {
 /* ---- Server ---- */
 
 struct http_limits {
-    unsigned connections_max;
+    unsigned connections_max;  /* each needs up to 64 KiB, and 512 KiB while bytes wait in it */
     size_t header_size_max;    /* request line and headers; more is 431; at most 48 KiB */
     int64_t header_timeout_ms; /* from the connection, or the request's first byte, to the last
                                   header */
@@ -78,8 +78,7 @@ struct http_limits {
     int64_t stall_timeout_ms;  /* a body that moves less than stall_size_min bytes in this time, in
                                   either direction, is cut off; our own slowness never counts */
     uint64_t stall_size_min;
-    int64_t tick_interval_ms;  /* of http_upload.tick; an upload that is idle over one holds no
-                                  buffers */
+    int64_t tick_interval_ms;  /* of http_upload.tick */
     int64_t look_interval_ms;  /* how often all connections are looked at for the above, and streams
                                   that wait are asked again */
     uint64_t swallow_size_max; /* of a refused upload: read and dropped so that the client sees the
