@@ -13,9 +13,12 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define FD_LIMIT_MAX 65536
 
 /* What the child needs, made ready by the parent: between vfork and exec the child runs on its
  * parent's memory, so it only makes system calls and writes to nothing but its own stack. */
@@ -284,6 +287,15 @@ bool process_signals_open(const int *signals, int *out_fd, struct error *error)
         return error_set_errno(error, errno, "signalfd");
     *out_fd = fd;
     return true;
+}
+
+void process_raise_fd_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FD_LIMIT_MAX)
+        return;
+    limit.rlim_cur = limit.rlim_max < FD_LIMIT_MAX ? limit.rlim_max : FD_LIMIT_MAX;
+    ignore_failure(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
 bool process_program_folder(char *out_path, size_t size, struct error *error)

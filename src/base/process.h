@@ -43,5 +43,9 @@ void process_describe_status(int status, char out_text[PROCESS_STATUS_SIZE]);
  * signalfd that reads them: signals become a readable descriptor. Ends with 0. */
 MUST_CHECK bool process_signals_open(const int *signals, int *out_fd, struct error *error);
 
+/* As many descriptors as the system lets this process have: connections and uploads take some each,
+ * and the usual limit of 1024 is for programs that use select(). */
+void process_raise_fd_limit(void);
+
 /* The folder that the running program lies in, without the final slash. */
 MUST_CHECK bool process_program_folder(char *out_path, size_t size, struct error *error);

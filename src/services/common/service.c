@@ -202,5 +202,6 @@ int service_run(const struct service *service, const struct invocation *invocati
     }
     /* A client that goes while we write to it is no reason to end. */
     signal(SIGPIPE, SIG_IGN);
+    process_raise_fd_limit();
     return run_configured(service, config, supervisor_fd);
 }

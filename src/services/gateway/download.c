@@ -124,8 +124,10 @@ static void answer_range(struct http_request *request, struct transfer *transfer
     struct range range;
     char content_range[RANGE_TEXT_SIZE];
     int status = 200;
-    switch (range_parse(http_request_header(request, "Range"),
-                        http_request_header(request, "If-Range"), etag, size, &range)) {
+    /* Ranges are of GET alone (RFC 9110 §14.2). */
+    const char *wanted =
+        http_request_is_head(request) ? NULL : http_request_header(request, "Range");
+    switch (range_parse(wanted, http_request_header(request, "If-Range"), etag, size, &range)) {
     case RANGE_UNSATISFIABLE:
         range_format(NULL, size, content_range);
         http_answer_header(request, "Content-Range", content_range);

@@ -100,7 +100,7 @@ static bool open_all(struct gateway *gateway, struct error *error)
     return load(gateway, error) &&
            publisher_open(gateway->config, JOB_QUEUE_VIDEO, &gateway->publisher, error) &&
            cleaner_open(gateway->config, &gateway->policy, &gateway->cleaner, error) &&
-           tokens_open(gateway->config, gateway->settings.auth_url, &gateway->tokens, error) &&
+           tokens_open(gateway->config, &gateway->settings, &gateway->tokens, error) &&
            listen_for(gateway, error);
 }
 

@@ -65,7 +65,7 @@ MUST_CHECK bool gateway_find_own(struct http_request *request, const struct clai
 bool gateway_is_owner(const struct claims *claims, const struct conversion *record);
 void gateway_answer_conversion(struct http_request *request, int status,
                                const struct conversion *record);
-/* Of a store: 503 and a line in the log. */
+/* Of a store: 503, store_unavailable or disk_full, and a line in the log. */
 void gateway_answer_store_error(struct http_request *request, const struct error *error);
 
 /* ---- One for each route ---- */

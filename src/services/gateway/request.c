@@ -21,8 +21,13 @@ struct gateway *gateway_of(const struct http_request *request)
 
 void gateway_answer_store_error(struct http_request *request, const struct error *error)
 {
-    log_warning("a store failed", FIELD_TEXT("reason", error->text));
-    http_answer_failure(request, &FAILURE_STORE_UNAVAILABLE, NULL);
+    if (error->failure == &FAILURE_DISK_FULL) {
+        log_error("the disk is full", FIELD_TEXT("reason", error->text));
+        http_answer_failure(request, &FAILURE_DISK_FULL, NULL);
+    } else {
+        log_warning("a store failed", FIELD_TEXT("reason", error->text));
+        http_answer_failure(request, &FAILURE_STORE_UNAVAILABLE, NULL);
+    }
 }
 
 struct record_store *gateway_records(struct http_request *request)

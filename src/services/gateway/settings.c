@@ -1,5 +1,7 @@
 #include "services/gateway/settings.h"
 
+#include "base/clock.h"
+
 #define CONNECTIONS_MAX 100000
 
 const struct config_option gateway_options[] = {
@@ -17,6 +19,16 @@ const struct config_option gateway_options[] = {
         .field = CONFIG_FIELD(struct gateway_settings, auth_url, const char *),
         .standard = "http://127.0.0.1:5000",
         .help = "Where auth is: http://host:port, https://host:port or unix:/path.",
+    },
+    {
+        .name = "gateway.auth_interval",
+        .type = CONFIG_DURATION,
+        .field = CONFIG_FIELD(struct gateway_settings, auth_interval_ms, int64_t),
+        .standard = "10s",
+        .least = 50,
+        .most = 30 * (uint64_t)CLOCK_SECOND_MS,
+        .help = "How often auth is asked whose tokens have been ended, and how soon again for its "
+                "keys when one is unknown.",
     },
     {
         .name = "gateway.threads",

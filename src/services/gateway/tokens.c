@@ -14,8 +14,6 @@
 #include <time.h>
 
 #define KEYS_INTERVAL_MS (60 * CLOCK_SECOND_MS)
-#define KEYS_INTERVAL_MIN_MS (10 * CLOCK_SECOND_MS) /* between two, however unknown a key is */
-#define REVOCATIONS_INTERVAL_MS (10 * CLOCK_SECOND_MS)
 #define RETRY_INTERVAL_MS CLOCK_SECOND_MS /* as long as no keys are known */
 #define VERIFY_WAIT_MAX_MS (3 * CLOCK_SECOND_MS)
 #define CALL_TIMEOUT_MS (5 * CLOCK_SECOND_MS)
@@ -30,11 +28,14 @@ struct key_set {
 struct tokens {
     /* Set by tokens_open(), then read-only. */
     const struct config *config;
+    int64_t interval_ms; /* of the revocations; and between two fetches of the keys, however unknown
+                            one is */
     pthread_t thread;
 
     /* The thread alone. */
     struct http_client *client; /* owned */
     int64_t revocations_due_ms; /* boot time */
+    bool knows_revocations;
     bool is_failing;
 
     /* Guarded by lock. */
@@ -140,7 +141,7 @@ static void end_fetch(struct tokens *tokens, bool is_well, const struct error *e
     pthread_mutex_lock(&tokens->lock);
     int64_t interval_ms = is_well               ? KEYS_INTERVAL_MS
                           : tokens->set == NULL ? RETRY_INTERVAL_MS
-                                                : KEYS_INTERVAL_MIN_MS;
+                                                : tokens->interval_ms;
     tokens->keys_due_ms = clock_boot_ms() + interval_ms;
     tokens->fetches++;
     tokens->is_wanted = false;
@@ -150,23 +151,37 @@ static void end_fetch(struct tokens *tokens, bool is_well, const struct error *e
     pthread_mutex_unlock(&tokens->lock);
 }
 
-/* Revocations first: no token is accepted on keys alone that are younger than what revokes it. */
-static void fetch_due(struct tokens *tokens)
+static bool look_for_revocations(struct tokens *tokens, int64_t now_ms, struct error *error)
 {
-    int64_t now_ms = clock_boot_ms();
-    bool is_well = true;
-    struct error error = {0};
-    if (tokens->revocations_due_ms <= now_ms) {
-        is_well = fetch_revocations(tokens, &error);
-        tokens->revocations_due_ms =
-            now_ms + (is_well || tokens->set != NULL ? REVOCATIONS_INTERVAL_MS : RETRY_INTERVAL_MS);
-    }
+    bool is_well = fetch_revocations(tokens, error);
+    tokens->knows_revocations = tokens->knows_revocations || is_well;
+    tokens->revocations_due_ms =
+        now_ms + (tokens->knows_revocations ? tokens->interval_ms : RETRY_INTERVAL_MS);
+    if (!tokens->knows_revocations)
+        end_fetch(tokens, false, error);
+    return is_well;
+}
+
+static bool is_keys_due(struct tokens *tokens, int64_t now_ms)
+{
     pthread_mutex_lock(&tokens->lock);
     bool is_due = tokens->keys_due_ms <= now_ms || tokens->is_wanted;
     if (is_due)
         tokens->keys_fetched_ms = now_ms;
     pthread_mutex_unlock(&tokens->lock);
-    if (is_due) {
+    return is_due;
+}
+
+/* Revocations first: as long as there never was a list of them, no token is accepted. A gateway
+ * whose secret is wrong would otherwise let disabled users in without anybody noticing. */
+static void fetch_due(struct tokens *tokens)
+{
+    int64_t now_ms = clock_boot_ms();
+    bool is_well = true;
+    struct error error = {0};
+    if (tokens->revocations_due_ms <= now_ms)
+        is_well = look_for_revocations(tokens, now_ms, &error);
+    if (tokens->knows_revocations && is_keys_due(tokens, now_ms)) {
         struct error keys_error = {0};
         bool has_keys = fetch_keys(tokens, &keys_error);
         end_fetch(tokens, has_keys, &keys_error);
@@ -181,8 +196,9 @@ static void fetch_due(struct tokens *tokens)
 static bool wait_for_due(struct tokens *tokens)
 {
     pthread_mutex_lock(&tokens->lock);
-    int64_t due_ms = tokens->keys_due_ms < tokens->revocations_due_ms ? tokens->keys_due_ms
-                                                                      : tokens->revocations_due_ms;
+    int64_t due_ms = tokens->revocations_due_ms;
+    if (tokens->knows_revocations && tokens->keys_due_ms < due_ms)
+        due_ms = tokens->keys_due_ms;
     int64_t wait_ms = due_ms - clock_boot_ms();
     struct timespec deadline = deadline_after(wait_ms > 0 ? wait_ms : 0);
     int outcome = 0;
@@ -212,11 +228,11 @@ static void destroy(struct tokens *tokens)
     free(tokens);
 }
 
-bool tokens_open(const struct config *config, const char *auth_url, struct tokens **out_tokens,
-                 struct error *error)
+bool tokens_open(const struct config *config, const struct gateway_settings *settings,
+                 struct tokens **out_tokens, struct error *error)
 {
     const struct http_client_options options = {
-        .base_url = auth_url,
+        .base_url = settings->auth_url,
         .timeout_ms = CALL_TIMEOUT_MS,
         .body_size_max = ANSWER_SIZE_MAX,
     };
@@ -224,6 +240,7 @@ bool tokens_open(const struct config *config, const char *auth_url, struct token
     if (tokens == NULL)
         abort();
     tokens->config = config;
+    tokens->interval_ms = settings->auth_interval_ms;
     pthread_mutex_init(&tokens->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -280,7 +297,7 @@ static bool wait_for_fetch(struct tokens *tokens)
     struct timespec deadline = deadline_after(VERIFY_WAIT_MAX_MS);
     pthread_mutex_lock(&tokens->lock);
     bool may_ask =
-        tokens->set == NULL || clock_boot_ms() - tokens->keys_fetched_ms >= KEYS_INTERVAL_MIN_MS;
+        tokens->set == NULL || clock_boot_ms() - tokens->keys_fetched_ms >= tokens->interval_ms;
     uint64_t fetches = tokens->fetches;
     int outcome = 0;
     if (may_ask && tokens->set != NULL) {

@@ -3,18 +3,19 @@
 /* Who a token belongs to, without asking auth for each: the public keys and the revocations are
  * fetched by a thread and kept in memory, so that an outage of auth ends no session.
  *
- * Revocations come every ten seconds, with the secret that gateways share with auth; while auth is
- * unreachable the last ones count. An unknown key makes the keys be fetched again, at most every
- * ten seconds. */
+ * Revocations come every gateway.auth_interval (ten seconds), with the secret that gateways share
+ * with auth; while auth is unreachable the last ones count. An unknown key makes the keys be
+ * fetched again, at most as often. */
 
 #include "base/error.h"
 #include "config/config.h"
 #include "model/claims.h"
+#include "services/gateway/settings.h"
 
 struct tokens; /* thread-safe */
 
 /* Starts the thread; auth need not be there yet. */
-MUST_CHECK bool tokens_open(const struct config *config, const char *auth_url,
+MUST_CHECK bool tokens_open(const struct config *config, const struct gateway_settings *settings,
                             struct tokens **out_tokens, struct error *error);
 void tokens_close(struct tokens *tokens); /* NULL is fine */
 

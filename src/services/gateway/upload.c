@@ -89,14 +89,10 @@ static void answer_not_mine(struct upload *upload, const struct conversion *reco
 
 static void answer_blob_error(struct upload *upload, const struct error *error)
 {
-    if (error->kind == ERROR_TOO_LARGE) {
-        log_error("the disk is full", FIELD_TEXT("reason", error->text));
-        http_answer_failure(upload->request, &FAILURE_DISK_FULL, NULL);
-    } else if (error->kind == ERROR_CONFLICT) {
+    if (error->kind == ERROR_CONFLICT)
         http_answer_failure(upload->request, &FAILURE_UPLOAD_TAKEN_OVER, NULL);
-    } else {
+    else
         gateway_answer_store_error(upload->request, error);
-    }
 }
 
 /* ---- Beginning ---- */
@@ -168,7 +164,7 @@ static bool begin_steps(struct upload *upload)
     struct http_request *request = upload->request;
     if (gateway_records(request) == NULL ||
         !upload_settle_key(request, &upload->claims, &upload->wish) ||
-        !upload_admit(request, &upload->claims, &upload->wish))
+        !upload_admit(request, &upload->claims, &upload->wish, &upload->room))
         return false;
     if (upload->wish.is_form && !upload_open_form(upload))
         return false;
@@ -237,8 +233,8 @@ static bool has_space(struct upload *upload)
 bool upload_write(struct upload *upload, const void *bytes, size_t size)
 {
     struct error error = {0};
-    if (size > upload->gateway->limits.upload_size_max - upload->size) {
-        http_answer_failure(upload->request, &FAILURE_UPLOAD_TOO_LARGE, NULL);
+    if (size > upload->room.size_max - upload->size) {
+        http_answer_failure(upload->request, upload->room.failure, NULL);
         return false;
     }
     if (!blob_writer_write(upload->writer, upload->size, bytes, size, &error)) {

@@ -7,6 +7,9 @@
 #include "net/multipart.h"
 #include "services/gateway/gateway.h"
 
+/* What the framing of a form and its other fields may take beside the video. */
+#define UPLOAD_FORM_OVERHEAD_MAX (1U << 20)
+
 /* Known before the first byte of the body. */
 struct upload_wish {
     bool is_form;
@@ -18,11 +21,18 @@ struct upload_wish {
     const char *key;                   /* Idempotency-Key; NULL: none; borrowed from the request */
 };
 
+/* How large the video may become, and what it is refused with past that. */
+struct upload_room {
+    uint64_t size_max;
+    const struct failure *failure;
+};
+
 struct upload {
     struct http_request *request; /* the one being answered; set at each call */
     struct gateway *gateway;
     struct claims claims;
     struct upload_wish wish;
+    struct upload_room room;
     struct conversion record;   /* as stored last */
     struct blob_writer *writer; /* owned */
     uint64_t size;              /* of the video so far */
@@ -43,7 +53,7 @@ MUST_CHECK bool upload_wish_read(struct http_request *request, bool must_be_form
                                  struct upload_wish *out_wish);
 /* Limits, disk and queue. */
 MUST_CHECK bool upload_admit(struct http_request *request, const struct claims *claims,
-                             const struct upload_wish *wish);
+                             const struct upload_wish *wish, struct upload_room *out_room);
 MUST_CHECK bool upload_open_form(struct upload *upload);
 MUST_CHECK bool upload_feed_form(struct upload *upload, const void *bytes, size_t size);
 MUST_CHECK bool upload_end_form(struct upload *upload);

@@ -27,8 +27,18 @@ static bool count_is_below(struct http_request *request, const struct record_fil
     return (uint64_t)count < most || refuse(request, failure);
 }
 
+/* What the video has at least, as far as it is known before it comes. */
+static uint64_t least_size(const struct upload_wish *wish)
+{
+    if (!wish->has_length)
+        return 1;
+    if (!wish->is_form)
+        return wish->length;
+    return wish->length > UPLOAD_FORM_OVERHEAD_MAX ? wish->length - UPLOAD_FORM_OVERHEAD_MAX : 1;
+}
+
 static bool has_storage(struct http_request *request, const struct claims *claims,
-                        const struct upload_wish *wish)
+                        const struct upload_wish *wish, struct upload_room *room)
 {
     uint64_t most = gateway_of(request)->limits.storage_per_user_max;
     if (most == 0)
@@ -38,9 +48,10 @@ static bool has_storage(struct http_request *request, const struct claims *claim
     if (!record_store_stored_bytes(gateway_records(request), &claims->user_id, (int64_t)most,
                                    &stored, &error))
         return refuse_store(request, &error);
-    uint64_t coming = wish->has_length && !wish->is_form ? wish->length : 1;
-    bool fits = (uint64_t)stored <= most && coming <= most - (uint64_t)stored;
-    return fits || refuse(request, &FAILURE_STORAGE_LIMIT);
+    uint64_t left = (uint64_t)stored < most ? most - (uint64_t)stored : 0;
+    if (left < room->size_max)
+        *room = (struct upload_room){left, &FAILURE_STORAGE_LIMIT};
+    return least_size(wish) <= left || refuse(request, &FAILURE_STORAGE_LIMIT);
 }
 
 static bool has_disk(struct http_request *request, const struct upload_wish *wish)
@@ -54,13 +65,12 @@ static bool has_disk(struct http_request *request, const struct upload_wish *wis
         return false;
     if (!blob_store_space(blobs, &is_known, &free_bytes, &error))
         return refuse_store(request, &error);
-    uint64_t coming = wish->has_length ? wish->length : 0;
-    bool fits = !is_known || (free_bytes >= least && coming <= free_bytes - least);
+    bool fits = !is_known || (free_bytes >= least && least_size(wish) <= free_bytes - least);
     return fits || refuse(request, &FAILURE_DISK_FULL);
 }
 
 bool upload_admit(struct http_request *request, const struct claims *claims,
-                  const struct upload_wish *wish)
+                  const struct upload_wish *wish, struct upload_room *out_room)
 {
     const struct limits *limits = &gateway_of(request)->limits;
     int64_t now_ms = 0;
@@ -72,10 +82,11 @@ bool upload_admit(struct http_request *request, const struct claims *claims,
         .owner_id = claims->user_id, .has_state = true, .state = CONVERSION_UPLOADING};
     const struct record_filter today = {.owner_id = claims->user_id,
                                         .since_ms = now_ms - CLOCK_DAY_MS};
+    *out_room = (struct upload_room){limits->upload_size_max, &FAILURE_UPLOAD_TOO_LARGE};
     return count_is_below(request, &queued, limits->queue_length_max, &FAILURE_QUEUE_FULL) &&
            count_is_below(request, &uploading, limits->uploads_per_user,
                           &FAILURE_TOO_MANY_UPLOADS) &&
            count_is_below(request, &today, limits->conversions_per_user_per_day,
                           &FAILURE_DAILY_LIMIT) &&
-           has_storage(request, claims, wish) && has_disk(request, wish);
+           has_storage(request, claims, wish, out_room) && has_disk(request, wish);
 }

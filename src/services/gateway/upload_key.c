@@ -14,6 +14,14 @@ static bool decide_abandon(void *context, const struct conversion *record, int64
     return conversion_abandon_upload(record, &gateway->policy.conversion, now_ms, false, out_next);
 }
 
+static void answer_earlier(struct http_request *request, const struct conversion *record)
+{
+    char location[64];
+    snprintf(location, sizeof location, "/v1/conversions/%s", record->id.text);
+    http_answer_header(request, "Location", location);
+    gateway_answer_conversion(request, 202, record);
+}
+
 /* Row 20: the same client comes again while its first attempt hangs; that one is over. */
 static bool take_key_over(struct http_request *request, struct conversion *record)
 {
@@ -29,7 +37,7 @@ static bool take_key_over(struct http_request *request, struct conversion *recor
     fault_point("gateway.after_take_over");
     if (outcome == RECORD_REFUSED && record->state != CONVERSION_DELETING) {
         /* Its upload has just ended well. */
-        gateway_answer_conversion(request, 202, record);
+        answer_earlier(request, record);
         return false;
     }
     cleaner_wake(gateway->cleaner);
@@ -62,9 +70,6 @@ bool upload_settle_key(struct http_request *request, const struct claims *claims
     }
     if (record.state == CONVERSION_UPLOADING && !record.is_resumable)
         return take_key_over(request, &record);
-    char location[64];
-    snprintf(location, sizeof location, "/v1/conversions/%s", record.id.text);
-    http_answer_header(request, "Location", location);
-    gateway_answer_conversion(request, 202, &record);
+    answer_earlier(request, &record);
     return false;
 }

@@ -3,9 +3,6 @@
 #include "services/gateway/video_name.h"
 #include <string.h>
 
-/* What the framing of a form and its other fields may take beside the video. */
-#define FORM_OVERHEAD_MAX (1U << 20)
-
 static bool refuse(struct http_request *request, const struct failure *failure, const char *detail)
 {
     http_answer_failure(request, failure, detail);
@@ -48,7 +45,7 @@ static bool check_length(struct http_request *request, const struct upload_wish 
         return refuse(request,
                       wish->is_form ? &FAILURE_EXACTLY_ONE_FILE_REQUIRED : &FAILURE_EMPTY_FILE,
                       NULL);
-    if (wish->has_length && wish->length > most + (wish->is_form ? FORM_OVERHEAD_MAX : 0))
+    if (wish->has_length && wish->length > most + (wish->is_form ? UPLOAD_FORM_OVERHEAD_MAX : 0))
         return refuse(request, &FAILURE_UPLOAD_TOO_LARGE, NULL);
     return true;
 }
