@@ -10,7 +10,7 @@ from workshop import RELEASE, Workshop, wait_for
 
 ANNA = ("anna@example.org", "correct horse")
 BEN = ("ben@example.org", "battery staple")
-OPEN_DISK = {"limits.disk_free_min": "0"}
+GATEWAY_OPTIONS = {"limits.disk_free_min": "0", "gateway.auth_interval": "200ms"}
 
 
 class Deck(Workshop):
@@ -55,7 +55,7 @@ class Deck(Workshop):
             {
                 "gateway.listen": "127.0.0.1:0",
                 "gateway.auth_url": self.auth_url or "http://127.0.0.1:1",
-                **OPEN_DISK,
+                **GATEWAY_OPTIONS,
                 **(options or {}),
             },
             environment=environment,

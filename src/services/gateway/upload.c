@@ -46,6 +46,18 @@ static bool decide_abandon(void *context, const struct conversion *record, int64
                                      out_next);
 }
 
+/* Noting that an upload is over takes room as well, and there may be none but what its own bytes
+ * have. Nobody but this upload could have finished them. */
+static void give_room_back(struct upload *upload)
+{
+    struct gateway_thread *thread = http_request_thread(upload->request);
+    struct error error = {0};
+    if (!blob_store_remove(thread->blobs, BLOB_VIDEO, &upload->record.id, &error))
+        log_warning("cannot remove what was uploaded: it will be repeated",
+                    FIELD_TEXT("conversion", upload->record.id.text),
+                    FIELD_TEXT("reason", error.text));
+}
+
 /* Row 20. Where the store does not answer, the record's due time does it later. */
 static void upload_abandon(struct upload *upload)
 {
@@ -56,6 +68,8 @@ static void upload_abandon(struct upload *upload)
     upload->is_left = true;
     blob_writer_close(upload->writer);
     upload->writer = NULL;
+    if (upload->has_no_room)
+        give_room_back(upload);
     struct record_store *records =
         ((struct gateway_thread *)http_request_thread(upload->request))->records;
     switch (records_change(records, &upload->record.id, decide_abandon, upload, ABANDON_TIMEOUT_MS,
@@ -89,6 +103,7 @@ static void answer_not_mine(struct upload *upload, const struct conversion *reco
 
 static void answer_blob_error(struct upload *upload, const struct error *error)
 {
+    upload->has_no_room = error->failure == &FAILURE_DISK_FULL;
     if (error->kind == ERROR_CONFLICT)
         http_answer_failure(upload->request, &FAILURE_UPLOAD_TAKEN_OVER, NULL);
     else
@@ -225,6 +240,7 @@ static bool has_space(struct upload *upload)
     if (!blob_store_space(thread->blobs, &is_known, &free_bytes, &error) || !is_known ||
         free_bytes >= upload->gateway->limits.disk_free_min / 2)
         return true;
+    upload->has_no_room = true;
     log_error("the disk is nearly full", FIELD_COUNT("free_bytes", free_bytes));
     http_answer_failure(upload->request, &FAILURE_DISK_FULL, NULL);
     return false;

@@ -37,6 +37,7 @@ struct upload {
     struct blob_writer *writer; /* owned */
     uint64_t size;              /* of the video so far */
     uint64_t space_checked_at;  /* of size */
+    bool has_no_room;           /* the disk is full: what came goes at once */
     bool is_left; /* nothing is to be done any more: queued, taken over, or its outcome unknown */
 
     /* Of a form. */
