@@ -6,6 +6,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import conversion  # noqa: E402
+import served as served_module  # noqa: E402
 import workshop as workshop_module  # noqa: E402
 
 
@@ -20,3 +21,17 @@ def workshop(tmp_path):
 def here(tmp_path):
     """A folder to run `tapedeck convert` in."""
     return conversion.Folder(tmp_path)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Not started yet: a test that wants options of its own starts it itself."""
+    made = served_module.Served(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def serve(served):
+    """The whole system, ready: serve.url, serve.data, serve.account, serve.token, serve.client()."""
+    return served.start_serve()
