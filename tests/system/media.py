@@ -3,8 +3,10 @@
 import pathlib
 import subprocess
 import tempfile
+import threading
 
 _folder = None
+_lock = threading.Lock()  # a test's clients ask at once; half a video is another video
 
 
 def folder():
@@ -16,13 +18,14 @@ def folder():
 
 def make(name, *arguments):
     """A file made by ffmpeg with these arguments, or the same one made before."""
-    path = folder() / name
-    if not path.exists():
-        subprocess.run(
-            ["ffmpeg", "-v", "error", "-y", *arguments, str(path)],
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
+    with _lock:
+        path = folder() / name
+        if not path.exists():
+            subprocess.run(
+                ["ffmpeg", "-v", "error", "-y", *arguments, str(path)],
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
     return path
 
 
