@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -24,6 +25,8 @@ void worker_channel_open(int fd, struct worker_channel **out_channel)
     channel->fd = fd;
     channel->input_size = PROTOCOL_SIZE_UNKNOWN;
     pthread_mutex_init(&channel->send_lock, NULL);
+    /* For the first object of all, that of the job, jansson would open /dev/urandom. */
+    json_object_seed(0);
     *out_channel = channel;
 }
 

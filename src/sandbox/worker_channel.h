@@ -10,6 +10,7 @@
 
 struct worker_channel;
 
+/* Before the process is confined. */
 void worker_channel_open(int fd, struct worker_channel **out_channel); /* fd stays the caller's */
 void worker_channel_close(struct worker_channel *channel);
 
