@@ -11,10 +11,13 @@
 #include "net/http_spares.h"
 #include "net/http_watch.h"
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,7 +51,9 @@ struct http_server {
     atomic_bool is_draining;
 
     /* The thread that opened it only. */
-    int listen_fd; /* owned by the daemon until it is drained; then -1 */
+    int listen_fd;  /* owned, until the daemon is stopped */
+    int nothing_fd; /* owned; takes the place of what listen_fd was when it stops listening */
+    bool is_listening;
 
     /* Guarded by suspend_lock, a leaf. */
     pthread_mutex_t suspend_lock;
@@ -570,8 +575,13 @@ static bool server_start(struct http_server *server, struct error *error)
         .thread_close = options->thread_close,
         .run = http_exchange_run,
     };
-    if (!http_address_listen(options->listen, &server->listen_fd, server->address, error) ||
-        !http_pool_open(&pool, &server->pool, error) ||
+    server->nothing_fd = eventfd(0, EFD_CLOEXEC);
+    if (server->nothing_fd < 0)
+        return error_set_errno(error, errno, "start the http server");
+    if (!http_address_listen(options->listen, &server->listen_fd, server->address, error))
+        return false;
+    server->is_listening = true;
+    if (!http_pool_open(&pool, &server->pool, error) ||
         !http_watch_open(&options->limits, &server->watch, error))
         return false;
     server->daemon = start_daemon(server);
@@ -588,7 +598,7 @@ bool http_server_open(const struct http_server_options *options, struct http_ser
     if (server == NULL)
         abort();
     server->options = *options;
-    server->listen_fd = -1;
+    server->listen_fd = server->nothing_fd = -1;
     server->spares = http_spares_open();
     pthread_mutex_init(&server->suspend_lock, NULL);
     pthread_cond_init(&server->all_resumed, NULL);
@@ -629,14 +639,17 @@ bool http_server_is_draining(const struct http_server *server)
     return atomic_load(&server->is_draining);
 }
 
+/* The address is free after this. The descriptor stays, but of nothing: the library's thread may be
+ * about to use its number, which must not be another file's by then. */
 static void stop_listening(struct http_server *server)
 {
-    if (server->listen_fd < 0)
+    if (!server->is_listening)
         return;
+    server->is_listening = false;
     if (server->daemon != NULL)
         MHD_quiesce_daemon(server->daemon);
-    file_close(server->listen_fd);
-    server->listen_fd = -1;
+    while (dup3(server->nothing_fd, server->listen_fd, O_CLOEXEC) < 0 && errno == EINTR)
+        continue;
     if (text_starts_with(server->address, "unix:"))
         unlink(server->address + strlen("unix:"));
 }
@@ -673,6 +686,8 @@ void http_server_close(struct http_server *server)
         stop_daemon(server);
     }
     stop_listening(server);
+    file_close(server->listen_fd);
+    file_close(server->nothing_fd);
     http_watch_close(server->watch);
     http_pool_close(server->pool);
     http_spares_close(server->spares); /* requests gave theirs back until here */
