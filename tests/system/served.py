@@ -4,7 +4,7 @@ import pathlib
 import re
 import subprocess
 
-from deck import ANNA, OPEN_DISK, Client, Deck
+from deck import ANNA, GATEWAY_OPTIONS, Client, Deck
 from workshop import wait_for
 
 SERVICES = ("gateway", "converter", "notifier", "auth")
@@ -24,7 +24,7 @@ class Served(Deck):
         """Options by their names: start_serve({"retention.mp3": "1h"})."""
         self.serve = self.start(
             "serve",
-            {"gateway.listen": "127.0.0.1:0", **OPEN_DISK, **(options or {})},
+            {"gateway.listen": "127.0.0.1:0", **GATEWAY_OPTIONS, **(options or {})},
             environment=environment,
             build=build,
         )
