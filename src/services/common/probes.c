@@ -16,6 +16,7 @@ static struct {
     struct record_store *records; /* owned; as all, NULL until it is first asked for */
     struct blob_store *blobs;     /* owned */
     struct job_queue *queue;      /* owned */
+    bool has_met_records;         /* they could be worked with at least once */
 } probes = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool open_records(struct error *error)
@@ -25,7 +26,17 @@ static bool open_records(struct error *error)
 
 static bool check_records(struct error *error)
 {
-    return open_records(error) && record_store_check(probes.records, error);
+    if (!open_records(error) || !record_store_check(probes.records, error))
+        return false;
+    probes.has_met_records = true;
+    return true;
+}
+
+/* A process that has never seen a store that it can work with, as one of a newer version beside
+ * replicas of the older one before `tapedeck migrate` has run, is not ready; those are. */
+static bool check_schema(struct error *error)
+{
+    return probes.has_met_records || check_records(error);
 }
 
 static bool check_blobs(struct error *error)
@@ -61,10 +72,12 @@ static bool run_probe(void *context, struct error *error)
 
 static struct probe records_probe = {check_records};
 static struct probe blobs_probe = {check_blobs};
+static struct probe schema_probe = {check_schema};
 static struct probe queue_probe = {check_queue};
 
 static const struct ops_check checks[] = {
     {.name = "records", .check = run_probe, .context = &records_probe, .is_shared = true},
+    {.name = "schema", .check = run_probe, .context = &schema_probe},
     {.name = "queue", .check = run_probe, .context = &queue_probe, .is_shared = true},
     {0},
 };

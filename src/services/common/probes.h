@@ -13,7 +13,8 @@
 #include "stores/job_queue/job_queue.h"
 
 /* What the service stands on. All these stores are shared with every replica, so that /readyz
- * reports them and fails by none. */
+ * reports them and fails by none; but it fails as long as this process has never seen records that
+ * it can work with. */
 struct probes_plan {
     bool uses_blobs;
     enum job_queue_name queue;         /* that it takes from */
