@@ -10,7 +10,8 @@ from workshop import RELEASE, Workshop, wait_for
 
 ANNA = ("anna@example.org", "correct horse")
 BEN = ("ben@example.org", "battery staple")
-GATEWAY_OPTIONS = {"limits.disk_free_min": "0", "gateway.auth_interval": "200ms"}
+OPEN_DISK = {"limits.disk_free_min": "0"}
+GATEWAY_OPTIONS = {**OPEN_DISK, "gateway.auth_interval": "200ms"}
 
 
 class Deck(Workshop):
