@@ -114,6 +114,23 @@ static void too_large_headers_are_refused(void **state)
     assert_answer(request, 431, "headers_too_large");
 }
 
+static void a_target_has_its_limits(void **state)
+{
+    (void)state;
+    char request[1000];
+    int size = snprintf(request, sizeof request, "GET /hello?");
+    for (int i = 0; i < 64; i++)
+        size += snprintf(request + size, sizeof request - (size_t)size, "a=%d&", i);
+    snprintf(request + size, sizeof request - (size_t)size, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_answer(request, 200, "hello");
+    snprintf(request + size, sizeof request - (size_t)size, "a HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_answer(request, 400, "bad_request");
+    assert_answer("GET /1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16 HTTP/1.1\r\nHost: a\r\n\r\n", 404,
+                  "not_found");
+    assert_answer("GET /1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17 HTTP/1.1\r\nHost: a\r\n\r\n", 400,
+                  "bad_request");
+}
+
 static void a_request_id_is_taken_or_made(void **state)
 {
     (void)state;
@@ -781,6 +798,36 @@ static void draining_ends_streams_that_wait(void **state)
     wait_until(calls.closes == 1);
 }
 
+static void more_connections_than_the_limit_wait(void **state)
+{
+    (void)state;
+    int fds[4];
+    for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
+        fds[i] = client_connect();
+        client_send(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_reply(fds[i], 200, "hello");
+    }
+    int late_fd = client_connect(); /* in the kernel's queue only */
+    client_send(late_fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    sleep_ms(100);
+    assert_int_equal(calls.handles, 4);
+    assert_int_equal(http_server_connection_count(fixture_server), 4);
+    close(fds[0]);
+    assert_reply(late_fd, 200, "hello");
+    for (size_t i = 1; i < ARRAY_COUNT(fds); i++)
+        close(fds[i]);
+    close(late_fd);
+}
+
+static void a_refused_client_that_sends_too_much_is_cut(void **state)
+{
+    (void)state;
+    behaviour.refuses = true;
+    int fd = upload_start(100 * MIB, "");
+    assert_false(client_send_pattern(fd, 0, 100 * MIB));
+    close(fd);
+}
+
 static void many_clients_at_once(void **state)
 {
     (void)state;
@@ -827,6 +874,16 @@ static int open_unix(void **state)
     return open_on(address, state);
 }
 
+static int open_narrow(void **state)
+{
+    fixture_listen = "127.0.0.1:0";
+    fixture_limits = HTTP_LIMITS_STANDARD;
+    fixture_limits.connections_max = 4;
+    fixture_limits.swallow_size_max = 4 * MIB;
+    return http_fixture_open(state);
+}
+
+#define on_narrow(test) cmocka_unit_test_setup_teardown(test, open_narrow, http_fixture_close)
 #define on_tcp(test) cmocka_unit_test_setup_teardown(test, open_tcp, http_fixture_close)
 #define on_unix(test)                                                                              \
     {                                                                                              \
@@ -841,6 +898,7 @@ int main(void)
         on_tcp(what_two_servers_could_read_differently_is_refused),
         on_tcp(what_cannot_be_parsed_ends_the_connection),
         on_tcp(too_large_headers_are_refused),
+        on_tcp(a_target_has_its_limits),
         on_tcp(a_request_id_is_taken_or_made),
         on_tcp(pipelined_requests_are_answered_in_order),
         on_tcp(a_small_body_has_its_limit),
@@ -878,6 +936,8 @@ int main(void)
         on_tcp(stopping_aborts_uploads_that_wait_for_a_blocked_handler),
         on_tcp(draining_ends_streams_that_wait),
         on_tcp(many_clients_at_once),
+        on_narrow(more_connections_than_the_limit_wait),
+        on_narrow(a_refused_client_that_sends_too_much_is_cut),
         on_unix(an_upload_arrives_whole_and_in_order),
         on_unix(a_stream_arrives_whole),
         on_unix(a_refused_client_that_sends_on_gets_its_answer),
