@@ -37,8 +37,8 @@ struct run {
     int64_t ticked_ms;
     int64_t output_ms; /* of the last output; moved on by the time that our callbacks took */
 
-    unsigned char *frame; /* owned; header and payload as far as they have come */
-    size_t frame_filled;
+    unsigned char *frames; /* owned; what has come and is not a whole frame yet */
+    size_t frames_size;
     unsigned char *answer; /* owned; a DATA frame that goes out */
     size_t answer_size, answer_sent;
 
@@ -131,6 +131,7 @@ bool worker_process_prepare(struct worker_process *process, struct error *error)
         .fds = fds,
         .fd_count = ARRAY_COUNT(fds),
         .death_signal = SIGKILL,
+        .own_session = true,
     };
     bool is_started = process_start(&options, &process->pid, error);
     file_close(ends[1]);
@@ -294,43 +295,42 @@ static bool take_frame(struct run *run, enum protocol_type type, const unsigned 
     return error_set(error, ERROR_BAD_INPUT, "sent a frame that only we send");
 }
 
-/* Reads what has come of the frame; *out_is_whole tells whether that is all of it. */
-static bool receive_part(struct run *run, struct protocol_header *out_header, bool *out_is_whole,
-                         struct error *error)
+/* Takes the frame at the front of what has come; *out_size is 0 where it is not whole yet. */
+static bool take_front(struct run *run, const unsigned char *bytes, size_t size, size_t *out_size,
+                       struct error *error)
 {
-    bool has_header = run->frame_filled >= PROTOCOL_HEADER_SIZE;
-    size_t wanted = PROTOCOL_HEADER_SIZE;
-    if (has_header) {
-        if (!protocol_parse_header(run->frame, out_header, error))
-            return end_as_broken(run, &FAILURE_INTERNAL, error);
-        wanted += out_header->size;
-    }
-    *out_is_whole = false;
-    if (run->frame_filled < wanted) {
-        ssize_t got = recv(run->process->fd, run->frame + run->frame_filled,
-                           wanted - run->frame_filled, MSG_DONTWAIT);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
-            return true;
-        if (got <= 0)
-            return end_as_vanished(run, error);
-        run->frame_filled += (size_t)got;
-    }
-    *out_is_whole = has_header && run->frame_filled == wanted;
-    return true;
+    struct protocol_header header;
+    *out_size = 0;
+    if (size < PROTOCOL_HEADER_SIZE)
+        return true;
+    if (!protocol_parse_header(bytes, &header, error))
+        return false;
+    size_t frame_size = PROTOCOL_HEADER_SIZE + header.size;
+    if (size < frame_size)
+        return true;
+    *out_size = frame_size;
+    return take_frame(run, header.type, bytes + PROTOCOL_HEADER_SIZE, header.size, error);
 }
 
 static bool receive(struct run *run, struct error *error)
 {
-    struct protocol_header header;
-    bool is_whole = false;
-    if (!receive_part(run, &header, &is_whole, error))
-        return false;
-    if (!is_whole)
+    ssize_t got = recv(run->process->fd, run->frames + run->frames_size,
+                       PROTOCOL_FRAME_SIZE_MAX - run->frames_size, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
-    run->frame_filled = 0;
-    if (take_frame(run, header.type, run->frame + PROTOCOL_HEADER_SIZE, header.size, error))
-        return true;
-    return run->has_ended ? false : end_as_broken(run, &FAILURE_INTERNAL, error);
+    if (got <= 0)
+        return end_as_vanished(run, error);
+    run->frames_size += (size_t)got;
+
+    size_t at = 0, size;
+    do {
+        if (!take_front(run, run->frames + at, run->frames_size - at, &size, error))
+            return run->has_ended ? false : end_as_broken(run, &FAILURE_INTERNAL, error);
+        at += size;
+    } while (size > 0);
+    run->frames_size -= at;
+    memmove(run->frames, run->frames + at, run->frames_size);
+    return true;
 }
 
 static bool send_part(struct run *run, struct error *error)
@@ -366,6 +366,15 @@ static bool check_time(struct run *run, struct error *error)
     return now_ms - run->ticked_ms < WORKER_TICK_MS || call_tick(run, error);
 }
 
+/* Where the wait took longer than it was meant to, it was we who stood still (Ctrl-Z, a suspended
+ * machine, a frozen container), and perhaps the worker too: no stall. */
+static void forgive_pause(struct run *run, int64_t end_ms)
+{
+    int64_t late_ms = clock_boot_ms() - end_ms;
+    if (late_ms > 0)
+        run->output_ms += late_ms;
+}
+
 /* One wait, and what came of it. While an answer goes out nothing is read: the worker's reading
  * thread waits for that answer alone, so it cannot be the one who waits for us. */
 static bool step(struct run *run, struct error *error)
@@ -375,8 +384,12 @@ static bool step(struct run *run, struct error *error)
         {.fd = run->process->fd, .events = is_answering ? POLLOUT : POLLIN},
         {.fd = run->job->cancel_fd, .events = POLLIN},
     };
-    int64_t timeout_ms = run->ticked_ms + WORKER_TICK_MS - clock_boot_ms();
-    int ready = poll(polls, ARRAY_COUNT(polls), timeout_ms > 0 ? (int)timeout_ms : 0);
+    int64_t start_ms = clock_boot_ms();
+    int64_t end_ms = run->ticked_ms + WORKER_TICK_MS;
+    if (end_ms < start_ms)
+        end_ms = start_ms;
+    int ready = poll(polls, ARRAY_COUNT(polls), (int)(end_ms - start_ms));
+    forgive_pause(run, end_ms);
     if (ready < 0 && errno != EINTR) {
         error_set_errno(error, errno, "wait for the worker");
         return end_run(run, WORKER_NO_WORKER);
@@ -430,9 +443,9 @@ static void init_run(struct run *run)
     run->started_ms = clock_boot_ms();
     run->output_ms = run->started_ms;
     run->ticked_ms = run->started_ms;
-    run->frame = malloc(PROTOCOL_FRAME_SIZE_MAX);
+    run->frames = malloc(PROTOCOL_FRAME_SIZE_MAX);
     run->answer = malloc(PROTOCOL_FRAME_SIZE_MAX);
-    if (run->frame == NULL || run->answer == NULL)
+    if (run->frames == NULL || run->answer == NULL)
         abort();
 }
 
@@ -460,7 +473,7 @@ enum worker_end worker_process_run(struct worker_process *process, const struct 
     } else {
         run.end = WORKER_NO_WORKER;
     }
-    free(run.frame);
+    free(run.frames);
     free(run.answer);
     end_worker(process);
     return run.end;
