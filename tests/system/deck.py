@@ -15,9 +15,9 @@ GATEWAY_OPTIONS = {**OPEN_DISK, "gateway.auth_interval": "200ms"}
 
 
 class Deck(Workshop):
-    def __init__(self, folder):
+    def __init__(self, folder, has_accounts=False):
         super().__init__(folder)
-        for email, password in (ANNA, BEN):
+        for email, password in () if has_accounts else (ANNA, BEN):
             self.user("add", email, password=password)
         self.auth = self.gateway = None
         self.auth_url = self.url = None

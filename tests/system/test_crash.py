@@ -9,6 +9,7 @@ pytest's -s).
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -18,7 +19,8 @@ import pytest
 import requests
 
 import media
-from workshop import FAULTS, RELEASE, Workshop, fault_points, wait_for
+from deck import Client, Deck
+from workshop import FAULTS, RELEASE, Workshop, fault_points, kill_after_each_step, wait_for
 
 ROUNDS = int(os.environ.get("TAPEDECK_CRASH_ROUNDS", "1"))
 UPLOADS = int(os.environ.get("TAPEDECK_CRASH_UPLOADS", "4"))
@@ -168,8 +170,7 @@ class House:
         named = {record["mp3"]["id"] for record in records.values()}
         wait_for(lambda: shop.blobs("mp3") == named, 30, "that lost MP3s are removed")
         assert shop.blobs("video") == set(records)
-        for conversion in records:
-            assert len(shop.mails_about(conversion)) == 1
+        assert shop.mail_counts() == dict.fromkeys(records, 1)
         assert shop.dead("video") == [] and shop.dead("mp3") == []
 
     def check_with_logs(self):
@@ -254,3 +255,115 @@ def test_kills_after_any_step_of_all_services_lose_nothing(house, tmp_path):
     house.start()
     house.check_with_logs()
     assert house.accepted
+
+
+# ---- The gateway alone, step by step ----
+
+
+class Asking:
+    """What a user asks of a gateway that may die at any moment, and what was answered."""
+
+    def __init__(self, deck):
+        self.deck = deck
+        self.accepted, self.cancelled, self.deleted = [], [], []
+
+    def upload(self, client, key=None):
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = client.upload(media.clip(1).read_bytes(), "?name=clip.mp4", headers=headers)
+        assert answer.status_code == 202, answer.text
+        id = answer.json()["id"]
+        if id not in self.accepted:
+            self.accepted.append(id)
+        return id
+
+    def hang(self, key, seconds=0.2):
+        """An upload that goes silent before its end. Returns the socket."""
+        connection = self.deck.connect()
+        connection.sendall(
+            b"POST /v1/conversions?name=clip.mp4 HTTP/1.1\r\nHost: tapedeck\r\n"
+            b"Content-Length: %d\r\nIdempotency-Key: %s\r\nAuthorization: Bearer %s\r\n\r\n0123"
+            % (media.clip(1).stat().st_size, key.encode(), self.deck.token.encode())
+        )
+        time.sleep(seconds)
+        return connection
+
+    def all(self):
+        client = Client(self.deck.url, self.deck.token)
+        self.upload(client)
+        self.upload(client, key="one")
+        self.upload(client, key="one")
+        cancelled = self.upload(client)
+        assert client.post(f"/v1/conversions/{cancelled}/cancel").status_code == 200
+        self.cancelled.append(cancelled)
+        deleted = self.upload(client)
+        assert client.delete(f"/v1/conversions/{deleted}").status_code == 204
+        self.deleted.append(deleted)
+        self.hang("left").close()
+        hanging = self.hang("taken-over")
+        self.upload(client, key="taken-over")
+        hanging.close()
+        time.sleep(0.5)  # what may come yet
+
+
+def check_answers(deck, asking):
+    records = deck.records()
+    assert {r["state"] for r in records.values()} <= {"done", "cancelled"}
+    for id in asking.deleted:
+        assert id not in records
+    for id in asking.cancelled:
+        assert records[id]["state"] == "cancelled"
+    done = {id for id, record in records.items() if record["state"] == "done"}
+    # The last one asked for may have got further than its answer.
+    assert len(set(asking.accepted) - set(asking.cancelled) - set(asking.deleted) - done) <= 1
+    keys = [record["request_key"] for record in records.values()]
+    assert len(set(keys)) == len(keys)
+    assert deck.blobs("video") == done
+    assert deck.blobs("mp3") == {records[id]["mp3"]["id"] for id in done}
+    assert deck.mail_counts() == dict.fromkeys(done, 1)
+
+
+@pytest.mark.skipif(not (FAULTS / "tapedeck").exists(), reason="no build with fault points")
+def test_a_kill_after_any_step_of_the_gateway_keeps_its_word(tmp_path):
+    first = Deck(tmp_path / "first")
+    token = first.start_both().login()
+    first.gateway.kill()
+
+    def run(n, environment):
+        folder = tmp_path / str(n)
+        shutil.copytree(first.data, folder / "data")
+        deck = Deck(folder, has_accounts=True)
+        deck.auth_url, deck.token = first.auth_url, token
+        asking = Asking(deck)
+        try:
+            deck.start_gateway({"recovery.lease": "400ms"}, environment, FAULTS)
+            try:
+                asking.all()
+            except OSError:  # of a connection, and only because the gateway died
+                deck.gateway.process.wait(timeout=5)
+            was_killed = not deck.gateway.is_running()
+            deck.gateway.kill()
+            deck.start_gateway({"recovery.lease": "400ms"})
+            deck.start("converter")
+            deck.start("notifier")
+            wait_for(deck.is_reconciled, 60, "that nothing is due")
+            check_answers(deck, asking)
+        except AssertionError as failure:
+            raise AssertionError(f"step {n}: {failure}\n{deck.records()}\n{deck.logs()}") from None
+        finally:
+            deck.close()
+        return was_killed
+
+    try:
+        names = kill_after_each_step(run)
+    finally:
+        first.close()
+    assert names >= {
+        "gateway.after_insert",
+        "gateway.after_finish",
+        "gateway.after_queue",
+        "gateway.after_cancel",
+        "gateway.after_delete",
+        "gateway.after_abandon",
+        "gateway.after_take_over",
+        "publisher.after_publish",
+    }

@@ -5,7 +5,7 @@ import time
 import pytest
 
 import media
-from workshop import FAULTS, Workshop, fault_points, wait_for
+from workshop import FAULTS, Workshop, kill_after_each_step, wait_for
 
 
 def make_done(workshop, **wishes):
@@ -124,41 +124,32 @@ def test_an_original_converters_mp3_is_mailed_and_forgotten(workshop):
 
 @pytest.mark.skipif(not (FAULTS / "tapedeck").exists(), reason="no build with fault points")
 def test_a_kill_after_any_step_makes_one_mail(tmp_path):
-    names = set()
-    for n in range(1, 20):
+    def run(n, environment):
         shop = Workshop(tmp_path / str(n))
         try:
-            trace = tmp_path / f"trace-{n}"
             conversion = make_done(shop)
             shop.seed("message", "mp3", conversion)
-            notifier = shop.start(
-                "notifier",
-                build=FAULTS,
-                environment={
-                    "TAPEDECK_FAULT_KILL_AT": str(n),
-                    "TAPEDECK_FAULT_TRACE": str(trace),
-                },
-            )
-            wait_for(
-                lambda: not notifier.is_running()
-                or shop.record(conversion)["notice"]["state"] == "sent",
-                what="an end",
-            )
+            notifier = shop.start("notifier", build=FAULTS, environment=environment)
+
+            def is_over():
+                is_sent = shop.record(conversion)["notice"]["state"] == "sent"
+                return not notifier.is_running() or is_sent
+
+            wait_for(is_over, what="an end")
             time.sleep(0.4)
             was_killed = not notifier.is_running()
             notifier.kill()
-            names |= set(fault_points(trace))
             shop.start("notifier")
             wait_for_notice(shop, conversion, "sent")
             assert len(shop.mails_about(conversion)) == 1
         finally:
             shop.close()
-        if not was_killed:
-            break
-    assert not was_killed, "there are more steps than were tried"
-    assert {
+        return was_killed
+
+    names = kill_after_each_step(run)
+    assert names >= {
         "notifier.after_claim",
         "notifier.after_ack",
         "notifier.after_send",
         "notifier.after_settle",
-    } <= names
+    }

@@ -4,15 +4,20 @@ Uploads are put into the stores by tests/support/seed, which uses the same inter
 services. Times are short, so that tests need not wait; the promises are checked on the stores.
 """
 
+import collections
 import email
 import email.policy
+import itertools
 import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RELEASE = pathlib.Path(os.environ.get("TAPEDECK_BUILD", ROOT / "build-release"))
@@ -179,6 +184,14 @@ class Workshop:
     def mails_about(self, conversion):
         return [mail for mail in self.mails() if conversion in mail["Message-ID"]]
 
+    def mail_counts(self):
+        """How many mails there are about each conversion, without reading all of each."""
+        found = [
+            re.search(rb"^Message-ID: <([0-9a-f]{24})\.", path.read_bytes(), re.MULTILINE)
+            for path in self.mail_files()
+        ]
+        return collections.Counter(match.group(1).decode() for match in found)
+
     # The promises (docs/conversion.md).
 
     def is_reconciled(self):
@@ -220,3 +233,37 @@ def milliseconds(value):
 def fault_points(path):
     """The names that a process wrote to TAPEDECK_FAULT_TRACE."""
     return path.read_text().split() if path.exists() else []
+
+
+def kill_after_each_step(run, steps_max=60, at_once=6):
+    """run(n, environment) has a process die after its n-th durable step, checks what must hold
+    then, and returns whether it died. Goes on until there is no such step; returns the names of all
+    steps. Most of the time is waiting, so that several go at once."""
+    names = set()
+    numbers = itertools.count(1)
+    over = threading.Event()
+
+    def run_one(n):
+        trace = pathlib.Path(tempfile.mkstemp(prefix="tapedeck-trace-")[1])
+        environment = {"TAPEDECK_FAULT_KILL_AT": str(n), "TAPEDECK_FAULT_TRACE": str(trace)}
+        try:
+            was_killed = run(n, environment)
+            names.update(fault_points(trace))
+        finally:
+            trace.unlink()
+        return was_killed
+
+    def run_all():
+        try:
+            while not over.is_set():
+                n = next(numbers)
+                assert n <= steps_max, f"there are more steps than {steps_max}: {names}"
+                if not run_one(n):
+                    break
+        finally:
+            over.set()
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for run_of_thread in [pool.submit(run_all) for _ in range(at_once)]:
+            run_of_thread.result()
+    return names
