@@ -55,9 +55,9 @@ static bool read_without_echo(const char *question, char out_line[PASSWORD_PROMP
     silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
     silent.c_lflag |= ECHONL;
     silent.c_cc[VEOL] = before.c_cc[VINTR];
-    fputs(question, stderr);
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0)
         return error_set_errno(error, errno, "terminal");
+    fputs(question, stderr); /* now: what is typed before would be dropped, or shown */
     bool succeeded = read_line(out_line, PASSWORD_PROMPT_SIZE, (char)before.c_cc[VINTR], error);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     return succeeded;

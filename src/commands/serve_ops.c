@@ -187,6 +187,9 @@ bool serve_ops_open(const char *listen, const struct serve_ops_service *services
     ops->count = count;
     ops->metrics = metrics_open("serve");
     metrics_register(ops->metrics, families);
+    for (size_t i = 0; i < count; i++) /* there from the start, for rates over it */
+        metrics_add(ops->metrics, &families[FAMILY_RESTARTS],
+                    (const char *const[]){services[i].name}, 0);
     if (!clients_open(ops, READY_TIMEOUT_MS, &ops->watcher, error))
         return false;
     const struct http_server_options options = {

@@ -10,14 +10,15 @@ from workshop import RELEASE, Workshop, wait_for
 
 ANNA = ("anna@example.org", "correct horse")
 BEN = ("ben@example.org", "battery staple")
+ACCOUNTS = (ANNA, BEN)  # that are made where nothing else is said
 OPEN_DISK = {"limits.disk_free_min": "0"}
 GATEWAY_OPTIONS = {**OPEN_DISK, "gateway.auth_interval": "200ms"}
 
 
 class Deck(Workshop):
-    def __init__(self, folder, has_accounts=False):
+    def __init__(self, folder, accounts=ACCOUNTS):
         super().__init__(folder)
-        for email, password in () if has_accounts else (ANNA, BEN):
+        for email, password in accounts:
             self.user("add", email, password=password)
         self.auth = self.gateway = None
         self.auth_url = self.url = None

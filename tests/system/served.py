@@ -4,7 +4,7 @@ import pathlib
 import re
 import subprocess
 
-from deck import ANNA, GATEWAY_OPTIONS, Client, Deck
+from deck import ACCOUNTS, ANNA, GATEWAY_OPTIONS, Client, Deck
 from workshop import wait_for
 
 SERVICES = ("gateway", "converter", "notifier", "auth")
@@ -15,8 +15,8 @@ class Served(Deck):
 
     account = ANNA
 
-    def __init__(self, folder):
-        super().__init__(folder)
+    def __init__(self, folder, accounts=ACCOUNTS):
+        super().__init__(folder, accounts)
         self.serve = self.ops_url = None
         self._token = None
 
@@ -63,7 +63,7 @@ class Served(Deck):
 
         return wait_for(ended, seconds, "the end of the conversion")
 
-    def services(self):
+    def service_pids(self):
         """The processes of the services by their names, as far as they run."""
         found = {command_of(pid)[1]: pid for pid in children_of(self.serve.process.pid)}
         return {name: pid for name, pid in found.items() if name in SERVICES}

@@ -331,7 +331,7 @@ def test_a_kill_after_any_step_of_the_gateway_keeps_its_word(tmp_path):
     def run(n, environment):
         folder = tmp_path / str(n)
         shutil.copytree(first.data, folder / "data")
-        deck = Deck(folder, has_accounts=True)
+        deck = Deck(folder, accounts=())
         deck.auth_url, deck.token = first.auth_url, token
         asking = Asking(deck)
         try:
