@@ -12,6 +12,9 @@
 #define PEER_KEY_ID_SIZE 128 /* other makers name their keys as they like */
 #define JWK_SIZE_MAX 2048
 #define HEADER_SIZE_MAX 1024
+#define COORDINATE_TEXT_SIZE 43 /* 32 bytes as base64url */
+
+static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 struct token_key {
     cjose_jwk_t *jwk; /* owned */
@@ -41,7 +44,7 @@ static bool set_cjose_error(struct error *error, enum error_kind kind, const cha
 static bool jwk_to_json(const cjose_jwk_t *jwk, bool is_private, json_t **out_json,
                         struct error *error)
 {
-    cjose_err cause;
+    cjose_err cause = {0};
     char *text = cjose_jwk_to_json(jwk, is_private, &cause);
     if (text == NULL)
         return set_cjose_error(error, ERROR_INTERNAL, "write a key", &cause);
@@ -87,7 +90,7 @@ static bool key_from_jwk(cjose_jwk_t *jwk, struct token_key **out_key, struct er
 
 bool token_key_make(struct token_key **out_key, struct error *error)
 {
-    cjose_err cause;
+    cjose_err cause = {0};
     cjose_jwk_t *jwk = cjose_jwk_create_EC_random(CJOSE_JWK_EC_P_256, &cause);
     if (jwk == NULL)
         return set_cjose_error(error, ERROR_INTERNAL, "make a key", &cause);
@@ -100,18 +103,32 @@ static bool has_text(const json_t *json, const char *member, const char *wanted)
     return text != NULL && strcmp(text, wanted) == 0;
 }
 
+/* RFC 7518 §6.2.1.2: of full size, without padding. Over anything else the library may abort
+ * (0.6.2: an assertion on where a "=" stands). */
+static bool has_coordinate(const json_t *json, const char *member)
+{
+    const char *text = json_string_value(json_object_get(json, member));
+    return text != NULL && strlen(text) == COORDINATE_TEXT_SIZE &&
+           strspn(text, base64url) == COORDINATE_TEXT_SIZE;
+}
+
 static bool is_p256(const json_t *json)
 {
     return has_text(json, "kty", "EC") && has_text(json, "crv", "P-256");
+}
+
+static bool has_point(const json_t *json)
+{
+    return has_coordinate(json, "x") && has_coordinate(json, "y");
 }
 
 bool token_key_load(const char *jwk, size_t size, struct token_key **out_key, struct error *error)
 {
     CLEANUP(json_decrefp) json_t *json = NULL;
     if (size > JWK_SIZE_MAX || !json_parse(jwk, size, &json, error) || !is_p256(json) ||
-        !json_is_string(json_object_get(json, "d")))
+        !has_point(json) || !has_coordinate(json, "d"))
         return error_set(error, ERROR_BAD_INPUT, "it is no private P-256 key as JWK");
-    cjose_err cause;
+    cjose_err cause = {0};
     cjose_jwk_t *imported = cjose_jwk_import_json(json, &cause);
     if (imported == NULL)
         return set_cjose_error(error, ERROR_BAD_INPUT, "read a key", &cause);
@@ -214,9 +231,11 @@ static bool may_verify(const json_t *json)
 static bool add_key(struct token_keys *keys, json_t *json, struct error *error)
 {
     struct public_key *key = &keys->keys[keys->count];
-    cjose_err cause;
+    cjose_err cause = {0};
     if (!json_get_text(json, "kid", JSON_REQUIRED, key->id, sizeof key->id, error))
         return false;
+    if (!has_point(json))
+        return error_set(error, ERROR_BAD_INPUT, "a public key without its point");
     json_object_del(json, "d"); /* a private half has no business here */
     key->jwk = cjose_jwk_import_json(json, &cause);
     if (key->jwk == NULL)
@@ -280,11 +299,9 @@ static bool deny(struct error *error, const char *why)
 /* Three parts of base64url and two dots: *out_size is that of the first. */
 static bool is_compact(const char *token, size_t *out_header_size)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     size_t sizes[3];
     for (size_t i = 0; i < 3; i++) {
-        sizes[i] = strspn(token, alphabet);
+        sizes[i] = strspn(token, base64url);
         token += sizes[i];
         if (sizes[i] == 0 || *token != (i < 2 ? '.' : '\0'))
             return false;
@@ -335,7 +352,7 @@ bool token_verify(const struct token_keys *keys, const char *token, json_t **out
     if (key == NULL)
         return error_set(error, ERROR_NOT_FOUND, "no key is known by the id that the token names");
 
-    cjose_err cause;
+    cjose_err cause = {0};
     uint8_t *claims = NULL;
     size_t size = 0;
     json_t *json = NULL;

@@ -130,6 +130,10 @@ static void what_is_no_private_key_is_not_loaded(void **state)
         buffer_text(&public),
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\",\"d\":\"AA\"}",
         "{\"kty\":\"oct\",\"k\":\"AA\"}",
+        /* One "=" in the middle of a coordinate. */
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+        "\"y\":\"x_FEzRu9m36HLN_tue659=NpXW6pCyStikYjKIWI5a0\","
+        "\"d\":\"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI\"}",
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         assert_false(token_key_load(texts[i], strlen(texts[i]), &loaded, &error));
