@@ -11,8 +11,7 @@ from workshop import RELEASE, Workshop, wait_for
 ANNA = ("anna@example.org", "correct horse")
 BEN = ("ben@example.org", "battery staple")
 ACCOUNTS = (ANNA, BEN)  # that are made where nothing else is said
-OPEN_DISK = {"limits.disk_free_min": "0"}
-GATEWAY_OPTIONS = {**OPEN_DISK, "gateway.auth_interval": "200ms"}
+GATEWAY_OPTIONS = {"limits.disk_free_min": "0", "gateway.auth_interval": "200ms"}
 
 
 class Deck(Workshop):

@@ -93,6 +93,10 @@ def begin(deck, client, *headers, **arguments):
     return upload, conversion
 
 
+# Sooner than what a vanished gateway leaves would be found: ten leases.
+SOON_S = 10
+
+
 def is_gone(deck, conversion):
     return conversion not in deck.records() and conversion not in deck.blobs("video")
 
@@ -125,13 +129,13 @@ def test_a_client_that_goes_leaves_nothing(deck, anna, headers, length, head, go
     upload.send(head + b"x" * 300_000)
     wait_for(lambda: conversion in deck.blobs("video"), what="its blob")
     go(upload)
-    wait_for(lambda: is_gone(deck, conversion), what="that nothing is left")
+    wait_for(lambda: is_gone(deck, conversion), SOON_S, what="that nothing is left")
 
 
 def test_a_client_that_goes_before_its_first_byte_leaves_nothing(deck, anna):
     upload, conversion = begin(deck, anna)
     upload.socket.close()
-    wait_for(lambda: is_gone(deck, conversion), what="that nothing is left")
+    wait_for(lambda: is_gone(deck, conversion), SOON_S, what="that nothing is left")
 
 
 def test_a_body_that_ends_too_early_is_no_upload(deck, anna):
@@ -142,7 +146,7 @@ def test_a_body_that_ends_too_early_is_no_upload(deck, anna):
         if tail == b"0\r\n\r\n":
             assert upload.answer()[0] == 202
         else:
-            wait_for(lambda: is_gone(deck, conversion), what="that nothing is left")
+            wait_for(lambda: is_gone(deck, conversion), SOON_S, what="that nothing is left")
         upload.socket.close()
 
 

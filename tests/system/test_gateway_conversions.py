@@ -1,6 +1,8 @@
 """Conversions as resources: reading, listing, cancelling, deleting, downloading; and by whom."""
 
 import re
+import socket
+import time
 import urllib.parse
 
 import pytest
@@ -272,6 +274,33 @@ def test_an_mp3_that_the_store_lost_is_gone(deck, anna):
     expect(anna.get(f"/download?fid={mp3}"), 410, "gone")
     assert deck.metric(deck.gateway, "tapedeck_mp3_gone_total") == 2
     assert "level=error" in deck.gateway.log()
+
+
+def test_a_download_is_cut_when_its_conversion_is_deleted(deck, anna):
+    """Unless it has ended before: it is larger than all buffers on its way."""
+    with open(media.long_clip(5), "rb") as file:
+        conversion = anna.upload(file, "?bitrate_kbps=320&notify=none").json()["id"]
+    converter = deck.start("converter")
+    deck.wait_for_state(conversion, "done", seconds=90)
+    converter.stop()
+    size = deck.record(conversion)["mp3"]["size"]
+    assert size > 10_000_000
+    with deck.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.sendall(
+            f"GET /v1/conversions/{conversion}/mp3 HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {anna.token}\r\n\r\n".encode()
+        )
+        received = len(connection.recv(65536))
+        assert anna.delete(f"/v1/conversions/{conversion}").status_code == 204
+        time.sleep(2)  # longer than recovery.lease, after which it is looked for
+        try:
+            while piece := connection.recv(65536):
+                received += len(piece)
+        except ConnectionResetError:
+            pass
+    assert received < size
+    wait_for(lambda: "transfer cut" in deck.gateway.log(), what="a line in the log")
 
 
 def test_fid_is_required(anna):

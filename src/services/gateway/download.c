@@ -12,9 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A transfer that outlasts the conversion's deletion is cut: so often is the record looked at. */
-#define LOOK_INTERVAL_MS (10 * CLOCK_SECOND_MS)
-
 struct transfer {
     struct blob_reader *reader; /* owned */
     struct id conversion_id;
@@ -22,13 +19,15 @@ struct transfer {
     int64_t looked_at_ms;
 };
 
+/* A transfer that outlasts the conversion's deletion is cut. */
 static bool is_deleted(const struct http_request *request, struct transfer *transfer)
 {
     struct gateway_thread *thread = http_request_thread(request);
     struct conversion record;
     struct error error = {0};
     int64_t now_ms = clock_boot_ms();
-    if (now_ms - transfer->looked_at_ms < LOOK_INTERVAL_MS || thread->records == NULL)
+    if (now_ms - transfer->looked_at_ms < thread->gateway->tick_interval_ms ||
+        thread->records == NULL)
         return false;
     transfer->looked_at_ms = now_ms;
     if (record_store_get(thread->records, &transfer->conversion_id, &record, &error))

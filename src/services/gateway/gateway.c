@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define PUBLISHER_CLOSE_MS 2000
-/* Row 3's rhythm, and how soon an upload notices that it is no longer its own. */
+/* Row 3's rhythm, and how soon a transfer notices that its conversion is gone. */
 #define TICK_INTERVAL_MAX_MS (10 * CLOCK_SECOND_MS)
 
 static bool thread_open(void *service, void **out_state, struct error *error)
@@ -38,10 +38,14 @@ static void thread_close(void *service, void *state)
 
 static bool load(struct gateway *gateway, struct error *error)
 {
-    return config_load(gateway->config, gateway_options, &gateway->settings, error) &&
-           config_load(gateway->config, limits_options, &gateway->limits, error) &&
-           policy_load(gateway->config, &gateway->policy, error) &&
-           public_url_load(gateway->config, &gateway->public_url, error);
+    if (!config_load(gateway->config, gateway_options, &gateway->settings, error) ||
+        !config_load(gateway->config, limits_options, &gateway->limits, error) ||
+        !policy_load(gateway->config, &gateway->policy, error) ||
+        !public_url_load(gateway->config, &gateway->public_url, error))
+        return false;
+    int64_t lease_ms = gateway->policy.conversion.lease_ms;
+    gateway->tick_interval_ms = lease_ms < TICK_INTERVAL_MAX_MS ? lease_ms : TICK_INTERVAL_MAX_MS;
+    return true;
 }
 
 static bool set_public_url(struct gateway *gateway, struct error *error)
@@ -70,9 +74,7 @@ static bool listen_for(struct gateway *gateway, struct error *error)
         .limits = HTTP_LIMITS_STANDARD,
     };
     options.limits.connections_max = (unsigned)gateway->settings.connections_max;
-    int64_t lease_ms = gateway->policy.conversion.lease_ms;
-    options.limits.tick_interval_ms =
-        lease_ms < TICK_INTERVAL_MAX_MS ? lease_ms : TICK_INTERVAL_MAX_MS;
+    options.limits.tick_interval_ms = gateway->tick_interval_ms;
     if (!http_server_open(&options, &gateway->server, error))
         return error_prefix(error, "gateway.listen");
     if (!set_public_url(gateway, error))

@@ -36,6 +36,7 @@ struct gateway {
     struct publisher *publisher; /* owned */
     struct cleaner *cleaner;     /* owned */
     struct http_server *server;  /* owned */
+    int64_t tick_interval_ms;    /* how often what is transferred is looked up in its record */
     struct ops *ops;
     struct ops_check checks[2]; /* the last one ends the table */
 

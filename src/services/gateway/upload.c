@@ -1,6 +1,7 @@
 /* POST /upload and POST /v1/conversions: the life of an upload. The record is inserted before the
- * first byte (row 1) and queued after the last (row 4); between them it says every few seconds that
- * somebody is there (row 3); and whatever ends it early, row 20 gives its bytes to the cleaner. */
+ * first byte (row 1, upload_begin.c) and queued after the last (row 4); between them it says every
+ * few seconds that somebody is there (row 3); and whatever ends it early, row 20 gives its bytes to
+ * the cleaner. */
 
 #include "services/gateway/upload.h"
 
@@ -16,7 +17,6 @@
 /* A tick must not hold up its thread's other requests while the store is down. */
 #define TICK_TIMEOUT_MS 1000
 #define ABANDON_TIMEOUT_MS 3000
-#define INSERTS_MAX 3
 /* So often is the disk looked at while bytes come. */
 #define SPACE_STEP_BYTES (UINT64_C(16) << 20)
 
@@ -101,7 +101,7 @@ static void answer_not_mine(struct upload *upload, const struct conversion *reco
         http_answer_failure(upload->request, &FAILURE_UPLOAD_TAKEN_OVER, NULL);
 }
 
-static void answer_blob_error(struct upload *upload, const struct error *error)
+void upload_answer_blob_error(struct upload *upload, const struct error *error)
 {
     upload->has_no_room = error->failure == &FAILURE_DISK_FULL;
     if (error->kind == ERROR_CONFLICT)
@@ -111,85 +111,6 @@ static void answer_blob_error(struct upload *upload, const struct error *error)
 }
 
 /* ---- Beginning ---- */
-
-static struct conversion first_record(const struct upload *upload, int64_t now_ms)
-{
-    const struct upload_wish *wish = &upload->wish;
-    bool is_size_known = wish->has_length && !wish->is_form;
-    const struct conversion_upload row = {
-        .id = id_make(),
-        .owner_id = upload->claims.user_id,
-        .owner_email = upload->claims.email,
-        .request_key = wish->key,
-        .trace_request = http_request_id(upload->request),
-        .trace_parent = http_request_traceparent(upload->request),
-        .video_name = upload->name,
-        .options = &upload->options,
-        .size_bytes = is_size_known ? (int64_t)wish->length : CONVERSION_SIZE_UNKNOWN,
-        .holder = id_make_random(),
-    };
-    struct conversion record;
-    conversion_begin_upload(&upload->gateway->policy.conversion, now_ms, &row, &record);
-    return record;
-}
-
-static bool insert_once(struct upload *upload, struct record_store *records, struct error *error)
-{
-    int64_t now_ms = 0;
-    if (!record_store_now(records, &now_ms, error))
-        return false;
-    upload->record = first_record(upload, now_ms);
-    return record_store_insert(records, &upload->record, error);
-}
-
-/* Row 1. A key that somebody else took between our look and our insert is looked at again. */
-static bool insert(struct upload *upload)
-{
-    struct record_store *records = gateway_records(upload->request);
-    struct error error = {0};
-    for (int i = 0; i < INSERTS_MAX; i++) {
-        if (i > 0 && !upload_settle_key(upload->request, &upload->claims, &upload->wish))
-            return false;
-        if (insert_once(upload, records, &error)) {
-            fault_point("gateway.after_insert");
-            return true;
-        }
-        if (error.kind != ERROR_CONFLICT)
-            break;
-    }
-    gateway_answer_store_error(upload->request, &error);
-    return false;
-}
-
-static bool open_writer(struct upload *upload)
-{
-    struct error error = {0};
-    struct blob_store *blobs = gateway_blobs(upload->request);
-    if (blobs == NULL)
-        return false;
-    if (blob_writer_open(blobs, BLOB_VIDEO, &upload->record.id, upload->record.generation,
-                         &upload->writer, &error))
-        return true;
-    answer_blob_error(upload, &error);
-    return false;
-}
-
-static bool begin_steps(struct upload *upload)
-{
-    struct http_request *request = upload->request;
-    if (gateway_records(request) == NULL ||
-        !upload_settle_key(request, &upload->claims, &upload->wish) ||
-        !upload_admit(request, &upload->claims, &upload->wish, &upload->room))
-        return false;
-    if (upload->wish.is_form && !upload_open_form(upload))
-        return false;
-    if (!insert(upload))
-        return false;
-    if (open_writer(upload))
-        return true;
-    upload_abandon(upload);
-    return false;
-}
 
 static void begin(struct http_request *request, bool must_be_form)
 {
@@ -205,8 +126,10 @@ static void begin(struct http_request *request, bool must_be_form)
     upload->claims = claims;
     upload->wish = wish;
     upload->options = wish.options;
+    upload->is_left = true; /* until the record is there */
     snprintf(upload->name, sizeof upload->name, "%s", wish.has_name ? wish.name : "video");
-    if (!begin_steps(upload)) {
+    if (!upload_begin(upload)) {
+        upload_abandon(upload);
         upload_free(upload);
         return;
     }
@@ -254,7 +177,7 @@ bool upload_write(struct upload *upload, const void *bytes, size_t size)
         return false;
     }
     if (!blob_writer_write(upload->writer, upload->size, bytes, size, &error)) {
-        answer_blob_error(upload, &error);
+        upload_answer_blob_error(upload, &error);
         return false;
     }
     upload->size += size;
@@ -331,7 +254,7 @@ static bool finish_blob(struct upload *upload)
     };
     struct error error = {0};
     if (!blob_writer_finish(upload->writer, upload->size, &metadata, &error)) {
-        answer_blob_error(upload, &error);
+        upload_answer_blob_error(upload, &error);
         return false;
     }
     fault_point("gateway.after_finish");
@@ -352,6 +275,13 @@ static void answer_queued(struct upload *upload, const struct conversion *record
              FIELD_COUNT("size_bytes", upload->size));
 }
 
+/* A write of row 4 whose outcome was not known can have landed, and a converter have taken the
+ * record before we saw it again: nobody else could have queued it. */
+static bool was_queued(const struct conversion *record)
+{
+    return record->queued_at_ms != 0 && record->state != CONVERSION_DELETING;
+}
+
 /* Row 4. */
 static void queue(struct upload *upload)
 {
@@ -363,7 +293,9 @@ static void queue(struct upload *upload)
         answer_queued(upload, &record);
         break;
     case RECORD_REFUSED:
-        if (is_mine(upload, &record))
+        if (was_queued(&record))
+            answer_queued(upload, &record);
+        else if (is_mine(upload, &record))
             http_answer_failure(upload->request, &FAILURE_BAD_REQUEST,
                                 "The body had another length than was declared.");
         else

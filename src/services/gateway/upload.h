@@ -1,7 +1,8 @@
 #pragma once
 
-/* What the files of an upload share: upload.c is its life, upload_wish.c what the client asks for
- * before the first byte, upload_admit.c whether it may, upload_form.c the parts of a form. */
+/* What the files of an upload share: upload.c is its life, upload_begin.c how that begins,
+ * upload_wish.c what the client asks for before the first byte, upload_admit.c whether it may,
+ * upload_form.c the parts of a form. */
 
 #include "model/conversion.h"
 #include "net/multipart.h"
@@ -55,6 +56,10 @@ MUST_CHECK bool upload_wish_read(struct http_request *request, bool must_be_form
 /* Limits, disk and queue. */
 MUST_CHECK bool upload_admit(struct http_request *request, const struct claims *claims,
                              const struct upload_wish *wish, struct upload_room *out_room);
+/* Limits and key, then row 1. Where it fails after that, what it made is the caller's to abandon.
+ */
+MUST_CHECK bool upload_begin(struct upload *upload);
+void upload_answer_blob_error(struct upload *upload, const struct error *error);
 MUST_CHECK bool upload_open_form(struct upload *upload);
 MUST_CHECK bool upload_feed_form(struct upload *upload, const void *bytes, size_t size);
 MUST_CHECK bool upload_end_form(struct upload *upload);

@@ -2,8 +2,13 @@
 
 #include "base/clock.h"
 
+/* Of limits that a few seconds do not change: what a client that waits as told should wait. */
+#define LONG_WAIT_S "3600"
+
 static bool refuse(struct http_request *request, const struct failure *failure)
 {
+    if (failure == &FAILURE_DAILY_LIMIT || failure == &FAILURE_STORAGE_LIMIT)
+        http_answer_header(request, "Retry-After", LONG_WAIT_S);
     http_answer_failure(request, failure, NULL);
     return false;
 }
