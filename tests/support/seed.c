@@ -459,13 +459,17 @@ static bool run_migrate(char **arguments, struct error *error)
 static const struct {
     const char *name;
     int argument_count; /* at least */
+    bool uses_blobs;    /* opened only then: that makes folders */
     bool (*run)(char **arguments, struct error *error);
 } commands[] = {
-    {"migrate", 0, run_migrate}, {"upload", 1, run_upload},   {"blob", 2, run_blob},
-    {"publish", 2, run_publish}, {"message", 2, run_message}, {"cancel", 1, run_cancel},
-    {"delete", 1, run_delete},   {"show", 1, run_show},       {"records", 0, run_records},
-    {"blobs", 0, run_blobs},     {"dead", 1, run_dead},       {"length", 1, run_length},
-    {"fetch", 3, run_fetch},     {"done", 2, run_done},       {"failed", 2, run_failed},
+    {"migrate", 0, false, run_migrate}, {"upload", 1, true, run_upload},
+    {"blob", 2, true, run_blob},        {"publish", 2, false, run_publish},
+    {"message", 2, false, run_message}, {"cancel", 1, false, run_cancel},
+    {"delete", 1, false, run_delete},   {"show", 1, false, run_show},
+    {"records", 0, false, run_records}, {"blobs", 0, true, run_blobs},
+    {"dead", 1, false, run_dead},       {"length", 1, false, run_length},
+    {"fetch", 3, true, run_fetch},      {"done", 2, true, run_done},
+    {"failed", 2, false, run_failed},
 };
 
 static bool open_config(const char *data_dir, struct error *error)
@@ -489,9 +493,8 @@ static bool run(int argc, char **argv, struct error *error)
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
         if (strcmp(commands[i].name, argv[2]) != 0 || argc - 3 < commands[i].argument_count)
             continue;
-        bool needs_stores = commands[i].run != run_migrate;
-        return (!needs_stores || (record_store_open(config, &records, error) &&
-                                  blob_store_open(config, &blobs, error))) &&
+        return record_store_open(config, &records, error) &&
+               (!commands[i].uses_blobs || blob_store_open(config, &blobs, error)) &&
                commands[i].run(argv + 3, error);
     }
     return error_set(error, ERROR_BAD_INPUT, "unknown command, or arguments are missing");

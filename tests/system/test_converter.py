@@ -1,6 +1,7 @@
 """The converter's promises, on its stores: whatever happens to it, its workers and its messages."""
 
 import os
+import resource
 import signal
 import sqlite3
 import threading
@@ -56,6 +57,17 @@ def test_doubled_and_late_messages_change_nothing(workshop):
     workshop.check_promises([conversion], mails=False)
 
 
+def publish_anything(workshop, body):
+    """As no service of ours would: past the checks of the interface."""
+    with sqlite3.connect(workshop.data / "queue.db", timeout=10) as connection:
+        connection.execute(
+            "INSERT INTO messages (queue, taker, deliveries, message_id, traceparent, body)"
+            " VALUES ('video', 0, 0, '', '', ?)",
+            [body.encode()],
+        )
+    connection.close()
+
+
 def test_what_nobody_can_read_is_a_dead_letter(workshop):
     workshop.start("converter")
     bodies = [
@@ -63,9 +75,10 @@ def test_what_nobody_can_read_is_a_dead_letter(workshop):
         "{}",
         '{"video_fid":"nonsense","username":"a@example.org"}',
         '{"video_fid":"66f000000000000000000001","username":"a@example.org"}',
+        " " * (1 << 20),
     ]
     for body in bodies:
-        workshop.seed("publish", "video", body)
+        publish_anything(workshop, body)
     gone = '{"video_fid":"66f000000000000000000001","conversion_id":"66f000000000000000000001"}'
     workshop.seed("publish", "video", gone)
     letters = wait_for(
@@ -98,6 +111,41 @@ def test_a_vanished_video_is_unreadable(workshop):
     workshop.start("converter")
     record = workshop.wait_for_state(conversion, "failed")
     assert record["error"]["code"] == "unreadable_video"
+
+
+def test_a_disk_that_is_away_accuses_no_video(workshop):
+    conversion = workshop.upload(media.clip(5), message="off", due_ms=60_000)
+    converter = workshop.start("converter")
+    wait_for(converter.worker_pids, what="a warm worker")
+    blobs, away = workshop.data / "blobs", workshop.data / "away"
+    blobs.rename(away)
+    workshop.seed("message", "video", conversion)
+    wait_for(lambda: "handed back" in converter.log(), what="a conversion handed back")
+    wait_for(lambda: "cannot work now" in converter.log(), what="a probe that fails")
+    record = workshop.record(conversion)
+    assert record["state"] == "queued" and record["attempts"] == 0
+    claim = record["claim"]
+    time.sleep(3)  # more than its backoff
+    assert workshop.record(conversion)["claim"] == claim, "claimed without a store that answers"
+    away.rename(blobs)
+    workshop.wait_for_state(conversion, "done")
+    workshop.check_promises([conversion], mails=False)
+
+
+def test_a_disk_that_is_full_hands_back_and_leaves_nothing(workshop):
+    converter = workshop.start("converter")
+    # Not the disk but the process is short of room: for its files that is the same.
+    unlimited = resource.RLIM_INFINITY
+    resource.prlimit(converter.process.pid, resource.RLIMIT_FSIZE, (1 << 20, unlimited))
+    conversion = workshop.upload(media.long_clip(2), notify="none")
+    wait_for(lambda: "handed back" in converter.log(), what="a conversion handed back")
+    record = workshop.record(conversion)
+    assert record["state"] in ("queued", "converting") and record["attempts"] == 0
+    assert "no room" in converter.log()
+    resource.prlimit(converter.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    record = workshop.wait_for_state(conversion, "done", seconds=60)
+    assert record["claim"] > 1 and record["attempts"] == 0
+    workshop.check_promises([conversion], mails=False)
 
 
 def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
@@ -208,6 +256,24 @@ def test_what_was_lost_too_often_fails(workshop):
     conversion = workshop.upload(media.clip(5), message="off", due_ms=0, lost=20)
     record = workshop.wait_for_state(conversion, "failed")
     assert record["error"]["code"] == "internal"
+
+
+def test_what_waited_too_long_fails(workshop):
+    conversion = workshop.upload(media.clip(5), due_ms=0)
+    time.sleep(1.1)
+    workshop.start("converter", {"limits.conversion_age_max": "1s"})
+    record = workshop.wait_for_state(conversion, "failed")
+    assert record["error"]["code"] == "timed_out"
+    assert record["claim"] == 0
+    wait_for(lambda: workshop.length("video") == 0, what="an empty queue")
+
+
+def test_an_idle_converter_stops_at_once(workshop):
+    converter = workshop.start("converter")
+    wait_for(converter.worker_pids, what="a warm worker")
+    begin = time.monotonic()
+    assert converter.stop() == 0
+    assert time.monotonic() - begin < 1
 
 
 def lock_records(workshop, seconds):

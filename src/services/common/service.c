@@ -200,8 +200,10 @@ int service_run(const struct service *service, const struct invocation *invocati
         fprintf(stderr, "%s: %s\n", invocation->program, error.text);
         return COMMAND_FAILED;
     }
-    /* A client that goes while we write to it is no reason to end. */
+    /* A client that goes while we write to it is no reason to end, nor is a file that may grow no
+     * further: like a full disk, that is an error which is handled. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     process_raise_fd_limit();
     return run_configured(service, config, supervisor_fd);
 }

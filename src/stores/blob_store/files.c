@@ -57,10 +57,7 @@ static void files_close(struct blob_store *store)
 
 static bool files_check(struct blob_store *store, struct error *error)
 {
-    const char *root = files_store_of(store)->root;
-    if (access(root, W_OK | X_OK) == 0)
-        return true;
-    return error_set(error, ERROR_UNAVAILABLE, "write to %s: %s", root, strerror(errno));
+    return files_check_folders(files_store_of(store)->root, error);
 }
 
 static struct files_writer *writer_of(struct blob_writer *writer)

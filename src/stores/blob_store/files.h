@@ -34,7 +34,10 @@ struct files_store *files_store_of(struct blob_store *store);
 /* data.dir/blobs and what lies right below it, durably. */
 MUST_CHECK bool files_make_folders(const char *data_dir, char out_root[FILE_PATH_SIZE],
                                    struct error *error);
-/* The folder that the blob lies in, opened; the caller's. ERROR_NOT_FOUND: there is none yet. */
+/* All of that is still there, and can be written to. */
+MUST_CHECK bool files_check_folders(const char *root, struct error *error);
+/* The folder that the blob lies in, opened; the caller's. ERROR_NOT_FOUND: there is none yet.
+ * ERROR_UNAVAILABLE: what it would lie in is gone, such as a disk that is not mounted. */
 MUST_CHECK bool files_open_folder(const char *root, enum blob_kind kind, const struct id *id,
                                   int *out_fd, struct error *error);
 MUST_CHECK bool files_make_folder(const char *root, enum blob_kind kind, const struct id *id,

@@ -56,6 +56,27 @@ static bool folder_path(const char *root, enum blob_kind kind, const struct id *
                      id->text + ID_LENGTH - 2);
 }
 
+/* A disk that is not mounted holds no blobs, and says nothing about any. */
+static bool check_kind(const char *root, enum blob_kind kind, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    if (!file_path(path, error, "%s/%s", root, kind_folders[kind]))
+        return false;
+    if (access(path, W_OK | X_OK) == 0)
+        return true;
+    if (errno == ENOENT)
+        return error_set(error, ERROR_UNAVAILABLE, "%s is not there: is its disk mounted?", path);
+    return error_set(error, ERROR_UNAVAILABLE, "write to %s: %s", path, strerror(errno));
+}
+
+bool files_check_folders(const char *root, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(kind_folders); i++)
+        if (!check_kind(root, (enum blob_kind)i, error))
+            return false;
+    return true;
+}
+
 bool files_open_folder(const char *root, enum blob_kind kind, const struct id *id, int *out_fd,
                        struct error *error)
 {
@@ -63,8 +84,11 @@ bool files_open_folder(const char *root, enum blob_kind kind, const struct id *i
     if (!folder_path(root, kind, id, path, error))
         return false;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set_errno(error, errno, "open %s", path);
+    if (fd < 0) {
+        int reason = errno;
+        return (reason != ENOENT || check_kind(root, kind, error)) &&
+               error_set_errno(error, reason, "open %s", path);
+    }
     *out_fd = fd;
     return true;
 }
@@ -75,8 +99,11 @@ bool files_make_folder(const char *root, enum blob_kind kind, const struct id *i
     char path[FILE_PATH_SIZE];
     if (!folder_path(root, kind, id, path, error))
         return false;
-    if (mkdir(path, FILES_FOLDER_MODE) != 0 && errno != EEXIST)
-        return files_fail(error, errno, "make the folder of", id);
+    if (mkdir(path, FILES_FOLDER_MODE) != 0 && errno != EEXIST) {
+        int reason = errno;
+        return (reason != ENOENT || check_kind(root, kind, error)) &&
+               files_fail(error, reason, "make the folder of", id);
+    }
     return files_open_folder(root, kind, id, out_fd, error);
 }
 
