@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool error_set(struct error *error, enum error_kind kind, const char *format, ...)
+bool(error_set)(struct error *error, enum error_kind kind, const char *format, ...)
 {
     if (error == NULL)
         return false;
@@ -18,7 +18,7 @@ bool error_set(struct error *error, enum error_kind kind, const char *format, ..
     return false;
 }
 
-bool error_prefix(struct error *error, const char *format, ...)
+bool(error_prefix)(struct error *error, const char *format, ...)
 {
     if (error == NULL)
         return false;
@@ -56,7 +56,7 @@ static enum error_kind kind_of_errno(int errno_value)
     }
 }
 
-bool error_set_errno(struct error *error, int errno_value, const char *format, ...)
+bool(error_set_errno)(struct error *error, int errno_value, const char *format, ...)
 {
     if (error == NULL)
         return false;

@@ -318,8 +318,8 @@ const struct failure *failure_find(const char *code)
     return NULL;
 }
 
-bool error_set_failure(struct error *error, enum error_kind kind, const struct failure *failure,
-                       const char *format, ...)
+bool(error_set_failure)(struct error *error, enum error_kind kind, const struct failure *failure,
+                        const char *format, ...)
 {
     if (error == NULL)
         return false;

@@ -71,3 +71,4 @@ const struct failure *failure_find(const char *code);
 /* error_set() with the row; returns false. */
 bool error_set_failure(struct error *error, enum error_kind kind, const struct failure *failure,
                        const char *format, ...) PRINTF_FORMAT(4, 5);
+#define error_set_failure(...) always_false((error_set_failure)(__VA_ARGS__))
