@@ -1,6 +1,7 @@
 #include "media/sound_format.h"
 
 #include "model/failure.h"
+#include <assert.h>
 #include <libavutil/channel_layout.h>
 #include <libavutil/frame.h>
 #include <libswresample/swresample.h>
@@ -77,6 +78,7 @@ static void scale(float *to, const float *from, size_t count)
 /* Fills segments; each full one goes to the encoders. */
 static void emit(struct sound_format *format, const float *const planes[2], size_t count)
 {
+    assert(format->channels <= 2);
     for (size_t done = 0; done < count && !format->is_stopped;) {
         if (format->segment == NULL) {
             format->segment = pcm_ring_get_empty(format->ring);

@@ -34,7 +34,7 @@ static const char *find_in_source(const struct source *source, const struct tag 
         if (text != NULL && text[0] != '\0')
             return text;
     }
-    return NULL;
+    return "";
 }
 
 static const char *find(const struct source *source, const struct conversion_options *options,
@@ -45,7 +45,7 @@ static const char *find(const struct source *source, const struct conversion_opt
         if (given[0] != '\0')
             return given;
     }
-    return options->tags == CONVERSION_TAGS_NONE ? NULL : find_in_source(source, tag);
+    return options->tags == CONVERSION_TAGS_NONE ? "" : find_in_source(source, tag);
 }
 
 void tags_format(const struct source *source, const struct conversion_options *options,
@@ -54,7 +54,7 @@ void tags_format(const struct source *source, const struct conversion_options *o
     *out_tag = BUFFER_WITH_MAX(ID3_SIZE_MAX);
     for (size_t i = 0; i < ARRAY_COUNT(tags); i++) {
         const char *text = find(source, options, &tags[i]);
-        if (text == NULL)
+        if (text[0] == '\0')
             continue;
         if (strcmp(tags[i].frame_id, "COMM") == 0)
             id3_add_comment(out_tag, text);

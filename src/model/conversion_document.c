@@ -238,6 +238,11 @@ static bool is_count(int64_t count)
     return count >= 0 && count <= COUNT_MOST;
 }
 
+static bool is_integer(int64_t integer, int64_t least)
+{
+    return integer >= least && integer <= INTEGER_MOST;
+}
+
 static bool is_time(int64_t time_ms)
 {
     return time_ms >= 0 && time_ms <= TIME_MOST_MS;
@@ -252,18 +257,18 @@ static const char *find_impossible(const struct conversion *record)
 {
     if (id_is_none(&record->id))
         return "_id";
-    if (record->version < 1 || record->version > INTEGER_MOST)
+    if (!is_integer(record->version, 1))
         return "version";
     if (!is_time(record->created_at_ms) || !is_time(record->queued_at_ms) ||
         !is_time(record->ended_at_ms) || !is_time(record->changed_at_ms) ||
         !is_time(record->expires_at_ms) || !is_time(record->due_at_ms))
         return "a time";
-    if (record->generation < 0 || record->generation > INTEGER_MOST)
+    if (!is_integer(record->generation, 0))
         return "generation";
-    if (record->received_bytes < 0 || record->received_bytes > INTEGER_MOST)
+    if (!is_integer(record->received_bytes, 0))
         return "received";
-    if (record->video.size_bytes < CONVERSION_SIZE_UNKNOWN ||
-        record->video.size_bytes > INTEGER_MOST || !is_duration(record->video.duration_seconds))
+    if (!is_integer(record->video.size_bytes, CONVERSION_SIZE_UNKNOWN) ||
+        !is_duration(record->video.duration_seconds))
         return "video";
     if (!is_count(record->claim) || !is_count(record->lost) || !is_count(record->attempts))
         return "claim, lost or attempts";

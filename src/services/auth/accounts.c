@@ -36,7 +36,7 @@ static bool is_domain(const char *text)
 
 bool accounts_check_email(const char *email, char out_email[CLAIMS_EMAIL_SIZE], struct error *error)
 {
-    char lower[CLAIMS_EMAIL_SIZE];
+    char lower[CLAIMS_EMAIL_SIZE] = "";
     size_t size = strnlen(email, sizeof lower);
     if (size == sizeof lower)
         return error_set(error, ERROR_BAD_INPUT, "an email has at most %d bytes",

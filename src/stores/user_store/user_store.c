@@ -2,7 +2,6 @@
 
 #include "stores/user_store/backend.h"
 #include <assert.h>
-#include <ctype.h>
 #include <string.h>
 
 static const struct user_store_backend *const backends[] = {
@@ -92,8 +91,8 @@ static bool fold_email(const char *email, char out_email[CLAIMS_EMAIL_SIZE])
     if (length == CLAIMS_EMAIL_SIZE)
         return false;
     for (size_t i = 0; i <= length; i++) {
-        unsigned char byte = (unsigned char)email[i];
-        out_email[i] = (char)(byte < 0x80 ? tolower(byte) : byte);
+        bool is_capital = email[i] >= 'A' && email[i] <= 'Z';
+        out_email[i] = is_capital ? (char)(email[i] - 'A' + 'a') : email[i];
     }
     return true;
 }
