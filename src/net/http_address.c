@@ -109,18 +109,20 @@ static bool bind_to(const struct addrinfo *info, const char *address, int *out_f
 
 static void format_bound(int fd, char out_address[HTTP_ADDRESS_SIZE])
 {
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {.v6 = {0}};
     socklen_t size = sizeof bound;
     char host[INET6_ADDRSTRLEN] = "";
-    getsockname(fd, (struct sockaddr *)&bound, &size);
-    if (bound.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&bound;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        snprintf(out_address, HTTP_ADDRESS_SIZE, "[%s]:%u", host, ntohs(v6->sin6_port));
+    getsockname(fd, &bound.any, &size);
+    if (bound.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &bound.v6.sin6_addr, host, sizeof host);
+        snprintf(out_address, HTTP_ADDRESS_SIZE, "[%s]:%u", host, ntohs(bound.v6.sin6_port));
     } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&bound;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        snprintf(out_address, HTTP_ADDRESS_SIZE, "%s:%u", host, ntohs(v4->sin_port));
+        inet_ntop(AF_INET, &bound.v4.sin_addr, host, sizeof host);
+        snprintf(out_address, HTTP_ADDRESS_SIZE, "%s:%u", host, ntohs(bound.v4.sin_port));
     }
 }
 

@@ -436,6 +436,7 @@ static void *on_request_line(void *closure, const char *uri, struct MHD_Connecti
     return request;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the signature is libmicrohttpd's */
 static enum MHD_Result on_request(void *closure, struct MHD_Connection *transport, const char *url,
                                   const char *method, const char *version, const char *bytes,
                                   size_t *size, void **context)

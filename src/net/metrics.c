@@ -133,12 +133,13 @@ static struct series *need_series(struct metrics *metrics, const struct metric_f
  * event. */
 void metrics_register(struct metrics *metrics, const struct metric_family *families)
 {
+    static const char *const no_values[METRIC_LABELS_MAX] = {0};
     pthread_mutex_lock(&metrics->lock);
     for (const struct metric_family *family = families; family->name != NULL; family++) {
         assert(metrics->family_count < FAMILIES_MAX);
         metrics->families[metrics->family_count++].family = family;
         if (family->labels[0] == NULL)
-            need_series(metrics, family, NULL);
+            need_series(metrics, family, no_values);
     }
     pthread_mutex_unlock(&metrics->lock);
 }

@@ -1,6 +1,7 @@
 #include "net/multipart.h"
 
 #include "base/text.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -393,10 +394,8 @@ bool multipart_open(const char *content_type, size_t parts_max,
     multipart->handler = handler;
     multipart->context = context;
     multipart->parts_max = parts_max;
-    size_t size = strlen(boundary);
-    memcpy(multipart->delimiter, "\r\n--", 4);
-    memcpy(multipart->delimiter + 4, boundary, size);
-    multipart->delimiter_size = 4 + size;
+    multipart->delimiter_size =
+        (size_t)snprintf(multipart->delimiter, sizeof multipart->delimiter, "\r\n--%s", boundary);
     /* The first boundary may stand at the very beginning, as if a line had ended before it. */
     multipart->matched = 2;
     *out_multipart = multipart;

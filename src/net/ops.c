@@ -1,10 +1,13 @@
 #include "net/ops.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "net/http_server.h"
 #include "net/metrics.h"
 #include <assert.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -138,15 +141,17 @@ static const struct http_route routes[] = {
 /* proc(5): the second number of statm is resident pages. */
 static void collect_memory(void *context, struct metrics *metrics)
 {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
+    char text[128] = "";
+    char *rest = text;
+    uint64_t pages = 0;
+    CLEANUP(file_closep) int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     (void)context;
-    if (file == NULL)
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
         return;
-    if (fscanf(file, "%*u %lu", &pages) == 1)
+    strsep(&rest, " ");
+    if (rest != NULL && text_parse_count(strsep(&rest, " "), INT64_MAX, &pages, NULL))
         metrics_set(metrics, &families[FAMILY_MEMORY], NULL,
                     (double)pages * (double)sysconf(_SC_PAGESIZE));
-    fclose(file);
 }
 
 bool ops_open(const char *listen, const char *service, struct ops **out_ops, struct error *error)
