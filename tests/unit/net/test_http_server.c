@@ -60,8 +60,8 @@ static void what_two_servers_could_read_differently_is_refused(void **state)
         "GET /hello HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n\r\n",
         "GET /hello HTTP/1.1\r\nHost: a\r\nX: 1\x01\r\n\r\n",
         "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
-        "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ("POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         "POST /hello HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
         "POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",

@@ -169,8 +169,8 @@ static void what_is_malformed_is_refused(void **state)
         "--XX\r\nContent-Disposition : form-data; name=a\r\n\r\n1\r\n--XX--",
         "--XX\r\nContent-Disposition: form-data; name=a\r\nno colon\r\n\r\n1\r\n--XX--",
         "--XX\r\nContent-Disposition: form-data; name=a\n\n1\r\n--XX--",
-        "--XX\r\nContent-Disposition: form-data; name=a\r\n"
-        "Content-Disposition: form-data; name=b\r\n\r\n1\r\n--XX--",
+        ("--XX\r\nContent-Disposition: form-data; name=a\r\n"
+         "Content-Disposition: form-data; name=b\r\n\r\n1\r\n--XX--"),
     };
     for (size_t i = 0; i < ARRAY_COUNT(bodies); i++)
         assert_refused(TYPE, bodies[i], strlen(bodies[i]), ERROR_BAD_INPUT);
@@ -200,8 +200,8 @@ static void the_content_type_needs_a_boundary(void **state)
         "multipart/form-data; boundary=a\xc3\xa9",
         "multipart/form-datax; boundary=XX",
         "multipart/mixed; boundary=XX",
-        "multipart/form-data; boundary="
-        "12345678901234567890123456789012345678901234567890123456789012345678901",
+        ("multipart/form-data; boundary="
+         "12345678901234567890123456789012345678901234567890123456789012345678901"),
     };
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
         struct error error = {0};

@@ -247,6 +247,8 @@ static void work(void *context, struct consumer *consumer, struct conversion *re
     pthread_mutex_lock(&world.lock);
     note_number("work", &record->id);
     struct conversion *stored = find(&record->id);
+    if (stored == NULL)
+        abort();
     stored->state = CONVERSION_DONE;
     stored->due_for = CONVERSION_DUE_NOTIFY;
     if (world.overdue_with_work != NULL)

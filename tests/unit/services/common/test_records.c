@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "support/cmocka_all.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define RECORDS_MAX 40
@@ -77,6 +78,8 @@ static bool apply(struct record_store *store, struct conversion *record, struct 
 static void change_behind(struct record_store *store, const struct id *id)
 {
     struct conversion *found = find(store, id);
+    if (found == NULL)
+        abort();
     found->version++;
     found->received_bytes += 1000;
 }
