@@ -1,7 +1,9 @@
 """`tapedeck serve` on a data folder of its own, with accounts: the whole system."""
 
+import os
 import pathlib
 import re
+import signal
 import subprocess
 
 from deck import ACCOUNTS, ANNA, GATEWAY_OPTIONS, Client, Deck
@@ -75,7 +77,11 @@ class Served(Deck):
 
     def close(self):
         super().close()
-        wait_for(lambda: not self.processes(), what="the end of all processes")
+        try:
+            wait_for(lambda: not self.processes(), 5, "the end of all processes")
+        finally:
+            for pid in self.processes():
+                os.kill(pid, signal.SIGKILL)
 
 
 ENDS = ("done", "failed", "cancelled")
