@@ -14,6 +14,9 @@ int main(int argc, char **argv)
         {"notifier", notifier_run, "tell users by email when their MP3 is ready"},
         {"user", user_run, "add, list, change and remove accounts"},
         {"keys", keys_run, "make a new key that tokens are signed with"},
+        {"queue", queue_run, "messages that nobody could read"},
+        {"backup", backup_run, "copy the embedded data while it is used"},
+        {"migrate", migrate_run, "bring the stores to this version's schema"},
         {"config", config_run, "show the configuration, or every option there is"},
         {0},
     };

@@ -5,12 +5,15 @@
 #include "config/command_line.h"
 
 int auth_run(const struct invocation *invocation);
+int backup_run(const struct invocation *invocation);
 int config_run(const struct invocation *invocation);
 int convert_run(const struct invocation *invocation);
 int converter_run(const struct invocation *invocation);
 int gateway_run(const struct invocation *invocation);
 int keys_run(const struct invocation *invocation);
+int migrate_run(const struct invocation *invocation);
 int notifier_run(const struct invocation *invocation);
+int queue_run(const struct invocation *invocation);
 int serve_run(const struct invocation *invocation);
 int user_run(const struct invocation *invocation);
 

@@ -1,44 +1,40 @@
-/* tapedeck keys rotate */
+/* tapedeck keys: what tokens are signed with. */
 
 #include "commands/commands.h"
+#include "commands/session.h"
 
-#include "config/config.h"
 #include "services/auth/keys.h"
 #include <stdio.h>
-#include <string.h>
 
-static int rotate(const struct invocation *invocation, const struct command_line *line)
+static const char help[] =
+    "usage: tapedeck keys rotate\n\n"
+    "rotate  makes a new key that tokens are signed with and prints its id. It signs from a "
+    "minute\n"
+    "        on; the old one verifies until the last token that it signed has ended\n\n"
+    "Example:\n"
+    "  tapedeck keys rotate --config /etc/tapedeck.ini\n";
+
+static int rotate(struct session *session)
 {
     struct error error = {0};
     char key_id[KEYS_ID_SIZE];
-    CLEANUP(config_closep) struct config *config = NULL;
-    if (!command_line_open_config(invocation, line, &config, &error) ||
-        !keys_rotate(config, key_id, &error)) {
-        fprintf(stderr, "%s: %s\n", invocation->program, error.text);
-        return COMMAND_FAILED;
-    }
+    if (!session_has_arguments(session, 0, "tapedeck keys rotate"))
+        return COMMAND_USAGE;
+    if (!keys_rotate(session->config, key_id, &error))
+        return session_fail(session, &error);
     printf("%s\n", key_id);
     return COMMAND_OK;
 }
 
 int keys_run(const struct invocation *invocation)
 {
-    struct error error = {0};
-    CLEANUP(command_line_finish) struct command_line line = {0};
-    if (!command_line_parse(invocation, &line, &error)) {
-        fprintf(stderr, "%s: %s\n", invocation->program, error.text);
-        return COMMAND_USAGE;
-    }
-    if (line.wants_help) {
-        printf("Usage: %s rotate [--config FILE] [--set section.key=value]...\n\n"
-               "Makes a new key that tokens are signed with and prints its id. It signs from a "
-               "minute on;\nthe old one verifies until the last token that it signed has ended.\n",
-               invocation->program);
-        return COMMAND_OK;
-    }
-    if (line.rest_count != 1 || strcmp(line.rest[0], "rotate") != 0) {
-        fprintf(stderr, "%s: rotate is expected; see --help\n", invocation->program);
-        return COMMAND_USAGE;
-    }
-    return rotate(invocation, &line);
+    static const struct session_action actions[] = {
+        {"rotate", rotate},
+        {0},
+    };
+    int status = COMMAND_FAILED;
+    CLEANUP(session_finish) struct session session = {0};
+    if (!session_open(invocation, help, &session, &status))
+        return status;
+    return session_run_action(&session, actions);
 }

@@ -1,0 +1,47 @@
+/* tapedeck migrate: stores brought to this version's schema. */
+
+#include "commands/commands.h"
+#include "commands/session.h"
+
+#include "stores/job_queue/job_queue.h"
+#include "stores/record_store/record_store.h"
+#include "stores/user_store/user_store.h"
+#include <stdio.h>
+
+static const char help[] =
+    "usage: tapedeck migrate\n\n"
+    "Brings the stores of records, messages and accounts to this version's schema, and makes them\n"
+    "where they are missing. `tapedeck serve` does so by itself; a cluster needs it once before "
+    "the\n"
+    "first services of a new version start. Those of the version before go on working meanwhile.\n"
+    "Can be repeated.\n\n"
+    "Example:\n"
+    "  tapedeck migrate --config /etc/tapedeck.ini\n";
+
+static const struct {
+    const char *name;
+    bool (*migrate)(const struct config *config, struct error *error);
+} stores[] = {
+    {"records", record_store_migrate},
+    {"messages", job_queue_migrate},
+    {"accounts", user_store_migrate},
+};
+
+int migrate_run(const struct invocation *invocation)
+{
+    int status = COMMAND_FAILED;
+    CLEANUP(session_finish) struct session session = {0};
+    if (!session_open(invocation, help, &session, &status))
+        return status;
+    if (!session_has_arguments(&session, 0, "tapedeck migrate"))
+        return COMMAND_USAGE;
+    for (size_t i = 0; i < ARRAY_COUNT(stores); i++) {
+        struct error error = {0};
+        if (!stores[i].migrate(session.config, &error)) {
+            error_prefix(&error, "%s", stores[i].name);
+            return session_fail(&session, &error);
+        }
+        printf("%-9s of this version's schema\n", stores[i].name);
+    }
+    return COMMAND_OK;
+}

@@ -1,0 +1,269 @@
+"""The commands for operators."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+import requests
+
+import media
+from deck import BEN
+from served import Served
+from workshop import RELEASE, wait_for
+
+COMMANDS = (
+    "convert", "serve", "gateway", "auth", "converter", "notifier",
+    "user", "keys", "queue", "backup", "migrate", "config",
+)
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def tapedeck(*arguments, text="", environment=None):
+    return subprocess.run(
+        [str(RELEASE / "tapedeck"), *map(str, arguments)],
+        input=text, capture_output=True, text=True, timeout=60,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+@pytest.fixture
+def on(tmp_path):
+    """A command on a data folder of its own."""
+    data = tmp_path / "data"
+
+    def run(*arguments, text=""):
+        return tapedeck(*arguments, "--set", f"data.dir={data}", text=text)
+
+    run.data = data
+    return run
+
+
+# ---- What all have in common ----
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_refuses_what_it_does_not_know(command):
+    shown = tapedeck(command, "--help")
+    assert shown.returncode == OK and not shown.stderr
+    assert f"tapedeck {command}" in shown.stdout
+    wrong = tapedeck(command, "--nonsense")
+    assert wrong.returncode == USAGE, wrong
+    assert wrong.stderr and not wrong.stdout
+
+
+def test_the_program_lists_its_commands_and_names_its_version():
+    shown = tapedeck("--help")
+    assert shown.returncode == OK
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE), command
+    assert re.fullmatch(r"tapedeck \d+\.\d+\.\d+\n", tapedeck("--version").stdout)
+    assert tapedeck().returncode == USAGE
+    assert 'did you mean "backup"' in tapedeck("bakcup").stderr
+
+
+# ---- user ----
+
+
+def users(on):
+    lines = on("user", "list").stdout.splitlines()
+    return {line.split()[-1]: " ".join(line.split()[1:-1]) for line in lines}
+
+
+def test_accounts_are_made_listed_and_changed(on):
+    made = on("user", "add", "Anna@Example.org", text="a good password\n")
+    assert (made.returncode, made.stdout) == (OK, "added anna@example.org\n"), made.stderr
+    assert on("user", "add", "root@example.org", "--admin", text="a good password\n").returncode == OK
+    assert users(on) == {"anna@example.org": "-", "root@example.org": "admin"}
+    assert on("user", "disable", "anna@example.org").returncode == OK
+    assert users(on)["anna@example.org"] == "disabled"
+    assert on("user", "enable", "anna@example.org").returncode == OK
+    assert on("user", "passwd", "anna@example.org", text="another password\n").returncode == OK
+    assert on("user", "remove", "anna@example.org").returncode == OK
+    assert users(on)["anna@example.org"] == "being removed"
+    assert b"good password" not in b"".join(p.read_bytes() for p in on.data.glob("users.db*"))
+
+
+@pytest.mark.parametrize(
+    "arguments, text, words",
+    [
+        (("add", "no-email"), "a good password\n", "name@example.org"),
+        (("add", "x@example.org"), "short\n", "8"),
+        (("add", "x@example.org"), "", "standard input"),
+        (("passwd", "nobody@example.org"), "a good password\n", "nobody@example.org"),
+        (("disable", "nobody@example.org"), "", "nobody@example.org"),
+        (("remove", "nobody@example.org"), "", "nobody@example.org"),
+    ],
+)
+def test_what_is_wrong_with_an_account_is_said(on, arguments, text, words):
+    result = on("user", *arguments, text=text)
+    assert result.returncode == FAILED and words in result.stderr, result
+    assert users(on) == {}
+
+
+def test_an_account_is_not_made_twice(on):
+    assert on("user", "add", "x@example.org", text="a good password\n").returncode == OK
+    again = on("user", "add", "X@example.org", text="a good password\n")
+    assert again.returncode == FAILED and "x@example.org" in again.stderr
+
+
+def test_accounts_are_imported_and_what_is_wrong_is_named_by_its_line(on, tmp_path):
+    file = tmp_path / "accounts.csv"
+    with open(file, "w", newline="") as stream:
+        csv.writer(stream).writerows(
+            [("email", "password"), ("a@example.org", 'with "quotes", and commas'),
+             ("b@example.org", "short"), ("c@example.org", "a good password")]
+        )
+    result = on("user", "import", file)
+    assert result.returncode == FAILED
+    assert result.stdout == "2 added, 0 existed already, 1 wrong\n"
+    assert "line 3" in result.stderr
+    assert set(users(on)) == {"a@example.org", "c@example.org"}
+    assert on("user", "import", file).stdout == "0 added, 2 existed already, 1 wrong\n"
+
+
+# ---- config ----
+
+
+def test_the_configuration_is_shown_with_the_source_of_each_value(tmp_path):
+    file = tmp_path / "tapedeck.ini"
+    file.write_text("[gateway]\nlisten = 127.0.0.1:1\n[limits]\nduration_max = 1h\n")
+    result = tapedeck(
+        "config", "show", "--config", file, "--set", "converter.jobs=3",
+        environment={"TAPEDECK_LIMITS_DURATION_MAX": "2h"},
+    )
+    assert result.returncode == OK
+    shown = {line.split(" = ")[0]: line for line in result.stdout.splitlines() if " = " in line}
+    assert re.search(r"= 127.0.0.1:1 +# .*tapedeck.ini", shown["gateway.listen"])
+    assert re.search(r"= 2h +# .*environment", shown["limits.duration_max"])
+    assert re.search(r"= 3 +# .*--set", shown["converter.jobs"])
+    assert re.search(r"= 30s +# .*default", shown["recovery.lease"])
+
+
+def test_a_misspelled_option_is_an_error_with_a_suggestion(tmp_path):
+    file = tmp_path / "tapedeck.ini"
+    file.write_text("[gateway]\nlistne = 127.0.0.1:1\n")
+    result = tapedeck("config", "show", "--config", file)
+    assert result.returncode == FAILED
+    assert "gateway.listne" in result.stderr and "gateway.listen" in result.stderr
+    result = tapedeck("config", "show", environment={"TAPEDECK_GATEWAY_LISTNE": "x"})
+    assert result.returncode == OK and "TAPEDECK_GATEWAY_LISTNE" in result.stderr
+
+
+# ---- keys, migrate ----
+
+
+def test_a_new_key_signs_and_the_old_tokens_stay_good(served):
+    served.start_serve()
+    keys = served.data / "keys"
+    [old] = keys.iterdir()
+    token = served.token
+    result = served.command("keys", "rotate")
+    assert result.returncode == OK and result.stdout.strip()
+    assert len(list(keys.iterdir())) == 2 and old.exists()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in keys.iterdir())
+    headers = {"Authorization": f"Bearer {token}"}
+    assert requests.get(f"{served.url}/v1/conversions", headers=headers).status_code == 200
+    assert tapedeck("keys").returncode == USAGE
+
+
+def test_stores_are_migrated_again_and_again(on):
+    for _ in range(2):
+        result = on("migrate")
+        assert result.returncode == OK, result.stderr
+        assert result.stdout.count("of this version's schema") == 3
+    assert {path.name for path in on.data.glob("*.db")} == {"records.db", "queue.db", "users.db"}
+
+
+# ---- queue ----
+
+
+def test_dead_letters_are_listed_and_dropped(workshop):
+    def on(*arguments):
+        return tapedeck(*arguments, "--set", f"data.dir={workshop.data}")
+
+    assert on("queue", "dead", "list").stdout == "There are no dead letters.\n"
+    for body in ("first \x1b[31m", "second", "third"):
+        workshop.seed("publish", "video", body)
+    workshop.seed("publish", "mp3", "fourth")
+    workshop.start("converter")
+    workshop.start("notifier")
+    wait_for(lambda: len(workshop.dead("video")) == 3 and workshop.dead("mp3"), what="dead letters")
+
+    shown = on("queue", "dead", "list").stdout
+    assert "\x1b" not in shown and "first .[31m" in shown
+    ids = re.findall(r"^\S+Z  ((?:video|mp3)/\S+)  \S", shown, re.MULTILINE)
+    assert [i.split("/")[0] for i in ids] == ["video"] * 3 + ["mp3"]
+    assert on("queue", "dead", "drop", ids[1]).stdout == "dropped 1\n"
+    left = on("queue", "dead", "list").stdout
+    assert "first" in left and "second" not in left and "third" in left
+    again = on("queue", "dead", "drop", ids[1])
+    assert again.returncode == FAILED and ids[1] in again.stderr
+    assert on("queue", "dead", "drop").returncode == USAGE
+    assert on("queue", "dead", "drop", "--all").stdout == "dropped 3\n"
+    assert on("queue", "dead", "list").stdout == "There are no dead letters.\n"
+
+
+# ---- backup ----
+
+
+def restored(served, copy, folder):
+    """Another system, on the copy."""
+    other = Served(folder, accounts=())
+    shutil.rmtree(other.data)
+    shutil.copytree(copy, other.data)
+    return other.start_serve()
+
+
+def test_a_copy_of_the_running_system_is_a_whole_system(served, tmp_path):
+    served.start_serve()
+    client = served.client()
+    done = client.upload(media.clip(5).read_bytes(), query="?name=one.mp4").json()["id"]
+    mp3 = served.wait_for_end(done)["mp3"]
+    wait_for(lambda: served.mails_about(done), what="the email")
+    sound = client.get(f"/v1/conversions/{done}/mp3").content
+    running = client.upload(media.long_clip(20).read_bytes(), query="?name=two.mp4").json()["id"]
+    served.wait_for_state(running, "converting")
+    copy = tmp_path / "backups" / "copy"
+    copy.parent.mkdir()
+    result = served.command("backup", str(copy))
+    assert result.returncode == OK, result.stderr
+    assert re.search(r"2 conversions, 2 videos, 1 MP3s", result.stdout)
+    assert copy.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+    # What happens now is not in the copy; and what is in it does not change with the original.
+    assert client.delete(f"/v1/conversions/{done}").status_code == 204
+    wait_for(lambda: served.blobs("mp3") - {mp3["id"]} == served.blobs("mp3"), what="its removal")
+    later = client.upload(media.clip(5).read_bytes()).json()["id"]
+    served.serve.stop()
+
+    other = restored(served, copy, tmp_path / "other")
+    try:
+        other._token = served.token  # the keys are the same
+        assert other.client(BEN)
+        assert other.client().get(f"/v1/conversions/{done}/mp3").content == sound
+        assert other.client().get(f"/v1/conversions/{later}").status_code == 404
+        assert other.wait_for_end(running, seconds=120)["state"] == "done"
+        assert len(other.mails_about(done)) == 1
+        wait_for(lambda: other.mails_about(running), what="the email")
+    finally:
+        other.close()
+
+
+def test_a_backup_never_writes_over_another(on, tmp_path):
+    assert on("migrate").returncode == OK
+    copy = tmp_path / "copy"
+    assert on("backup", copy).returncode == OK
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    again = on("backup", f"{copy}/")
+    assert again.returncode == FAILED and "not empty" in again.stderr
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+    assert on("backup").returncode == USAGE
+
+
+def test_a_backup_of_nothing_leaves_nothing(on, tmp_path):
+    result = on("backup", tmp_path / "copy")
+    assert result.returncode == FAILED and result.stderr
+    assert not (tmp_path / "copy").exists()
