@@ -36,10 +36,12 @@ static void look(const struct world *world, const struct state *state, unsigned 
         world_write(world, state, actor, ROW_GIVE_UP_NOTICE, 0, after, true) ||
         world_write(world, state, actor, ROW_EXPIRE, 0, after, true))
         return;
-    record_number next = record_after(ROW_CLEAN, state->record, 0);
-    if (next == 0)
+    /* What may go goes: no other row is looked for. */
+    bool is_removable = record_is_removable(state->record);
+    record_number next = is_removable ? 0 : record_after(ROW_CLEAN, state->record, 0);
+    if (!is_removable && next == 0)
         next = record_after(ROW_NOTE_SWEEP, state->record, 0);
-    if (next != 0 || record_is_removable(state->record))
+    if (next != 0 || is_removable)
         plan(world, state, actor, next);
 }
 

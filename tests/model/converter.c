@@ -78,23 +78,23 @@ static void end_otherwise(const struct world *world, const struct state *state, 
     world_write(world, state, actor, ROW_FAIL, actor + 1, after, false);
 }
 
-static void publish(const struct world *world, const struct state *state, unsigned actor)
+static bool publish(const struct world *world, const struct state *state, unsigned actor)
 {
     unsigned value = state->actors[actor].value;
     const struct actor after[2] = {idle, at(CONVERTER_DONE_UNKNOWN, value)};
-    world_write(world, state, actor, ROW_SUCCEED, actor + 1, after, true);
+    return world_write(world, state, actor, ROW_SUCCEED, actor + 1, after, true);
 }
 
 static void work(const struct world *world, const struct state *state, unsigned actor)
 {
     const struct actor *self = &state->actors[actor];
     put_bytes(state, actor);
-    if (!is_mine(state, actor)) {
+    /* Whose the record is only the rows say: nobody here looks first. */
+    const struct actor after[2] = {*self, *self};
+    if (!world_write(world, state, actor, ROW_RENEW, actor + 1, after, false)) {
         world_go(state, actor, at(CONVERTER_REFUSED, self->value), "is refused", true);
         return;
     }
-    const struct actor after[2] = {*self, *self};
-    world_write(world, state, actor, ROW_RENEW, actor + 1, after, false);
     end_otherwise(world, state, actor);
     if (self->phase == CONVERTER_FINISHED)
         publish(world, state, actor);
@@ -106,9 +106,7 @@ static void resolve_publication(const struct world *world, const struct state *s
     const struct packed_record *record = record_get(state->record);
     unsigned value = state->actors[actor].value;
     bool names_it = state->record != 0 && record->mp3_claim == value;
-    if (is_mine(state, actor))
-        publish(world, state, actor);
-    else
+    if (!publish(world, state, actor))
         world_go(state, actor, names_it ? idle : at(CONVERTER_REFUSED, value),
                  names_it ? "reads that it is published" : "reads that it is refused", true);
     struct state to = *state;
@@ -158,8 +156,7 @@ void converter_steps(const struct world *world, const struct state *state, unsig
         resolve_publication(world, state, actor);
         break;
     case CONVERTER_END_UNKNOWN:
-        if (is_mine(state, actor))
-            end_otherwise(world, state, actor);
+        end_otherwise(world, state, actor);
         world_go(state, actor, idle, "leaves it", true);
         break;
     case CONVERTER_REFUSED:

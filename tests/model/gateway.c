@@ -133,9 +133,10 @@ static void upload(const struct world *world, const struct state *state, unsigne
         world_go(state, actor, idle, "sees that it is no longer its upload", true);
         return;
     }
-    if (self->phase == GATEWAY_WRITING) {
+    if (self->phase != GATEWAY_OPEN) {
         const struct actor after[2] = {*self, *self};
-        world_write(world, state, actor, ROW_COMMIT, self->value, after, true);
+        unsigned whole = self->phase == GATEWAY_FINISHED ? WHOLE : 0;
+        world_write(world, state, actor, ROW_COMMIT, self->value | whole, after, true);
     }
     const struct actor after[2] = {idle, idle};
     if (!record->is_resumable)

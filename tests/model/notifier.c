@@ -120,8 +120,7 @@ void notifier_steps(const struct world *world, const struct state *state, unsign
         note(world, state, actor, ROW_SETTLE_FAILED);
         break;
     default:
-        if (is_mine(state, actor))
-            note(world, state, actor, (enum row)(self->value >> 1));
+        note(world, state, actor, (enum row)(self->value >> 1));
         leave(state, actor, "leaves it", true);
         break;
     }

@@ -11,7 +11,6 @@
 #define RECORDS_MAX 65535
 #define SLOTS (1U << 18)
 #define ARGUMENTS 8
-#define SIZE_BYTES 2 /* of the video: committed is nothing, half or all */
 
 /* Small, but in the order that the limits have to each other in earnest. */
 static const struct conversion_policy policy = {
@@ -262,7 +261,9 @@ static bool resume(const struct conversion *record, unsigned argument, struct co
 
 static bool commit(const struct conversion *record, unsigned argument, struct conversion *next)
 {
-    return conversion_commit_upload(record, &policy, NOW_MS, (int64_t)argument, 1, next);
+    int64_t received_bytes = argument & WHOLE ? SIZE_BYTES : 1;
+    return conversion_commit_upload(record, &policy, NOW_MS, (int64_t)(argument & ~WHOLE),
+                                    received_bytes, next);
 }
 
 static bool finish(const struct conversion *record, unsigned argument, struct conversion *next)
@@ -468,7 +469,8 @@ record_number record_after(enum row row, record_number record, unsigned argument
     struct conversion before, next;
     unpack(&records[record], &before);
     record_number after = 0;
-    if (rows[row].make(&before, argument, &next)) {
+    bool is_beginning = row <= ROW_ADOPT_MP3;
+    if ((record != 0 || is_beginning) && rows[row].make(&before, argument, &next)) {
         if (row == row_without_due)
             next.due_at_ms = INT64_MAX;
         after = pack(&next, row == ROW_DELETE || records[record].is_deleted_by_user);

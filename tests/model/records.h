@@ -16,6 +16,8 @@
 #define NEVER 255       /* due_in of a record that nobody will look at: only a mutant makes it */
 #define MP3_FOREIGN 255 /* mp3_claim of what an original converter wrote */
 #define MAIL_UNITS 2    /* mail.timeout and a lease */
+#define SIZE_BYTES 2    /* of the video: committed is nothing, half or all */
+#define WHOLE 4U        /* beside a generation, ROW_COMMIT's argument: the last byte is here */
 
 struct packed_record {
     uint8_t state, due_for, due_in, age, expires_in;
