@@ -131,6 +131,21 @@ static void a_target_has_its_limits(void **state)
                   "bad_request");
 }
 
+/* One left out silently could be the one that says how long the body is. */
+static void too_many_headers_are_refused(void **state)
+{
+    (void)state;
+    char request[4000];
+    int size = snprintf(request, sizeof request, "GET /hello HTTP/1.1\r\nHost: a\r\n");
+    for (int i = 2; i <= 101; i++) {
+        size += snprintf(request + size, sizeof request - (size_t)size, "X: %d\r\n", i);
+        if (i < 100)
+            continue;
+        snprintf(request + size, sizeof request - (size_t)size, "\r\n");
+        assert_answer(request, i == 100 ? 200 : 431, i == 100 ? "hello" : "headers_too_large");
+    }
+}
+
 static void a_request_id_is_taken_or_made(void **state)
 {
     (void)state;
@@ -899,6 +914,7 @@ int main(void)
         on_tcp(what_cannot_be_parsed_ends_the_connection),
         on_tcp(too_large_headers_are_refused),
         on_tcp(a_target_has_its_limits),
+        on_tcp(too_many_headers_are_refused),
         on_tcp(a_request_id_is_taken_or_made),
         on_tcp(pipelined_requests_are_answered_in_order),
         on_tcp(a_small_body_has_its_limit),

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "model/failure.h"
 #include "support/cmocka_all.h"
+#include <cjose/cjose.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,54 @@ static void a_mac_keyed_with_the_public_key_is_denied(void **state)
     buffer_finish(&public);
 }
 
+/* The library alone would take it: the key fits and the signature is right. */
+static void a_right_signature_of_another_algorithm_is_denied(void **state)
+{
+    const struct keys *keys = *state;
+    static const char *const algorithms[] = {"ES256", "ES384", "ES512"};
+    struct error error = {0};
+    cjose_err cause;
+    struct buffer jwk = BUFFER_WITH_MAX(4096);
+    assert_true(token_key_save(keys->key, &jwk, &error));
+    cjose_jwk_t *key = cjose_jwk_import(buffer_text(&jwk), jwk.size, &cause);
+    for (size_t i = 0; i < ARRAY_COUNT(algorithms); i++) {
+        const char *token = NULL;
+        json_t *claims = NULL;
+        cjose_header_t *header = cjose_header_new(&cause);
+        assert_true(cjose_header_set(header, CJOSE_HDR_ALG, algorithms[i], &cause));
+        assert_true(cjose_header_set(header, CJOSE_HDR_KID, token_key_id(keys->key), &cause));
+        cjose_jws_t *jws = cjose_jws_sign(key, header, (const uint8_t *)"{}", 2, &cause);
+        assert_true(cjose_jws_export(jws, &token, &cause));
+        if (i == 0)
+            assert_true(token_verify(keys->set, token, &claims, &error));
+        else
+            assert_denied(keys, token);
+        json_decref(claims);
+        cjose_jws_release(jws);
+        cjose_header_release(header);
+    }
+    cjose_jwk_release(key);
+    buffer_finish(&jwk);
+}
+
+/* Before its key is looked for: an unknown one would be asked for at auth. */
+static void a_token_over_the_limit_is_denied_whoever_signed_it(void **state)
+{
+    const struct keys *keys = *state;
+    char token[TOKEN_SIZE_MAX + 2];
+    struct error error = {0};
+    json_t *claims = NULL;
+    sign(keys->other, "me", token);
+    size_t size = strlen(token);
+    memset(token + size, 'A', TOKEN_SIZE_MAX - size);
+    token[TOKEN_SIZE_MAX] = '\0';
+    assert_false(token_verify(keys->set, token, &claims, &error));
+    assert_int_equal(error.kind, ERROR_NOT_FOUND);
+    token[TOKEN_SIZE_MAX] = 'A';
+    token[TOKEN_SIZE_MAX + 1] = '\0';
+    assert_denied(keys, token);
+}
+
 static void a_changed_or_cut_token_is_denied(void **state)
 {
     const struct keys *keys = *state;
@@ -279,6 +328,8 @@ int main(void)
         cmocka_unit_test(an_unknown_key_is_told_apart),
         cmocka_unit_test(an_unsigned_token_is_denied),
         cmocka_unit_test(a_mac_keyed_with_the_public_key_is_denied),
+        cmocka_unit_test(a_right_signature_of_another_algorithm_is_denied),
+        cmocka_unit_test(a_token_over_the_limit_is_denied_whoever_signed_it),
         cmocka_unit_test(a_changed_or_cut_token_is_denied),
         cmocka_unit_test(what_is_no_token_is_denied),
         cmocka_unit_test(a_key_set_is_read_with_care),

@@ -87,6 +87,8 @@ static void a_result_that_does_not_fit_what_was_written_is_a_lie(void **state)
     assert_true(ends(&guard, &result));
     result.size_bytes = 1001;
     assert_false(ends(&guard, &result));
+    result.size_bytes = 999;
+    assert_false(ends(&guard, &result));
     result.size_bytes = 1000;
     result.samples = 1153;
     assert_false(ends(&guard, &result));
