@@ -13,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WORKER_NAME "tapedeck-worker"
 #define WORKER_FD 3
 /* How long a worker may take to exit once it has said its last, or closed its socket. */
 #define EXIT_MS 2000
+/* What the dynamic linker exits with where a library is missing. */
+#define EXIT_NO_LIBRARY 127
 
 struct worker_process {
     char path[FILE_PATH_SIZE];
@@ -37,6 +40,7 @@ struct run {
     int64_t ticked_ms;
     int64_t output_ms; /* of the last output; moved on by the time that our callbacks took */
 
+    bool was_heard;        /* it has sent something */
     unsigned char *frames; /* owned; what has come and is not a whole frame yet */
     size_t frames_size;
     unsigned char *answer; /* owned; a DATA frame that goes out */
@@ -168,6 +172,12 @@ static bool end_as_vanished(struct run *run, struct error *error)
     if (process_wait(run->process->pid, EXIT_MS, &status)) {
         run->process->pid = 0;
         process_describe_status(status, text);
+        /* No input's fault: a library was replaced under us, and would be for every video. */
+        if (!run->was_heard && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_LIBRARY) {
+            error_set(error, ERROR_UNAVAILABLE, "%s cannot start; run it to see why",
+                      run->process->path);
+            return end_run(run, WORKER_NO_WORKER);
+        }
     }
     error_set(error, ERROR_INTERNAL, "ended before its result: %s", text);
     return end_as_broken(run, &FAILURE_INTERNAL, error);
@@ -321,6 +331,7 @@ static bool receive(struct run *run, struct error *error)
     if (got <= 0)
         return end_as_vanished(run, error);
     run->frames_size += (size_t)got;
+    run->was_heard = true;
 
     size_t at = 0, size;
     do {

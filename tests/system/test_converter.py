@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import threading
@@ -10,7 +11,7 @@ import time
 import pytest
 
 import media
-from workshop import FAULTS, Workshop, kill_after_each_step, wait_for
+from workshop import FAULTS, RELEASE, Workshop, kill_after_each_step, wait_for
 
 
 def wait_for_worker(converter, workshop, conversion):
@@ -89,6 +90,55 @@ def test_what_nobody_can_read_is_a_dead_letter(workshop):
     assert all(letter.split("\t")[0] for letter in letters)
     wait_for(lambda: workshop.length("video") == 0, what="an empty queue")
     assert len(workshop.dead("video")) == len(bodies)
+
+
+def change_body(workshop, conversion, change):
+    """A record's document, changed as no service would."""
+    connection = sqlite3.connect(workshop.data / "records.db", timeout=10)
+    with connection:
+        [body] = connection.execute(
+            "SELECT body FROM conversions WHERE id = ?", [conversion]
+        ).fetchone()
+        connection.execute(
+            "UPDATE conversions SET body = ? WHERE id = ?", [change(body), conversion]
+        )
+    connection.close()
+
+
+def test_a_record_that_nobody_can_read_holds_nothing_up(workshop):
+    unreadable = workshop.upload(media.clip(1))
+    change_body(workshop, unreadable, lambda body: body.replace('"queued"', '"sideways"'))
+    readable = workshop.upload(media.clip(1))
+    workshop.start("converter")
+    connection = sqlite3.connect(workshop.data / "records.db", timeout=10)
+
+    def is_done():
+        query = "SELECT state FROM conversions WHERE id = ?"
+        return connection.execute(query, [readable]).fetchone() == ("done",)
+
+    wait_for(is_done, what="the other's end")
+    connection.close()
+    wait_for(lambda: workshop.length("video") == 0, what="an empty queue")
+    assert workshop.dead("video") == []
+
+
+def test_a_worker_that_cannot_start_accuses_no_video(workshop, tmp_path):
+    """As after an upgrade of its libraries under the running service."""
+    build = tmp_path / "build"
+    build.mkdir()
+    shutil.copy(RELEASE / "tapedeck", build)
+    worker = build / "tapedeck-worker"
+    worker.write_text("#!/bin/sh\nsleep 0.3\nexit 127\n")
+    worker.chmod(0o755)
+    converter = workshop.start("converter", build=build)
+    conversion = workshop.upload(media.clip(1))
+    wait_for(lambda: "handed back" in converter.log(), what="a conversion handed back")
+    assert "cannot start" in converter.log()
+    assert workshop.record(conversion)["attempts"] == 0
+    worker.unlink()
+    shutil.copy(RELEASE / "tapedeck-worker", build)
+    workshop.wait_for_state(conversion, "done")
+    assert workshop.record(conversion)["attempts"] == 0
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,22 @@ def test_an_address_that_is_none_fails_for_good(workshop):
     assert workshop.mails() == []
 
 
+def test_a_mail_server_that_is_down_uses_up_no_attempts(workshop):
+    notifier = workshop.start("notifier", {"notifier.mails_at_once": 1})
+    conversion = make_done(workshop)
+    mail, away = workshop.data / "mail", workshop.data / "away"
+    wait_for(lambda: (mail / "new").is_dir(), what="a Maildir")
+    mail.rename(away)
+    workshop.seed("message", "mp3", conversion)
+    wait_for(lambda: "cannot work now" in notifier.log(), what="a probe that fails")
+    time.sleep(3)  # more than the first backoff
+    record = workshop.record(conversion)
+    assert record["notice"]["attempts"] == 1 and record["notice"]["state"] == "pending"
+    away.rename(mail)
+    wait_for_notice(workshop, conversion, "sent")
+    assert len(workshop.mails()) == 1
+
+
 def test_an_original_converters_mp3_is_mailed_and_forgotten(workshop):
     workshop.start("notifier", {"messages.original": "on"})
     mp3 = workshop.seed("blob", "mp3", media.clip(5)).strip()

@@ -32,7 +32,8 @@ struct consumer {
     int64_t next_look_boot_ms;
     bool is_looking; /* the last look found something: once more before waiting */
     unsigned jobs_since_look;
-    bool is_unable, is_queue_failing, are_records_failing; /* so that each is logged once */
+    /* So that each is logged once. */
+    bool is_unable, is_queue_failing, are_records_failing, is_holding;
 
     /* Guarded by lock. */
     pthread_mutex_t lock;
@@ -58,6 +59,19 @@ static void note_records(struct consumer *consumer, bool is_failing, const struc
         consumer_note_outage(consumer);
     note(is_failing, &consumer->are_records_failing, "records do not answer: waiting for them",
          "records answer again", error);
+}
+
+/* Not the store but this one record, or our own bug: waiting would not help, and all that comes
+ * behind it would wait too. It stays due, and is told of at each look. */
+static bool is_for_good(const struct error *error)
+{
+    return error->kind == ERROR_INTERNAL || error->kind == ERROR_BAD_INPUT;
+}
+
+static void log_unusable(const char *id, const struct error *error)
+{
+    log_error("a record cannot be used: passed over", FIELD_TEXT("conversion", id),
+              FIELD_TEXT("reason", error->text));
 }
 
 static void note_queue(struct consumer *consumer, bool is_failing, const struct error *error)
@@ -139,6 +153,10 @@ static enum look_verdict take_overdue(void *context, struct conversion *record)
     struct taking taking = taking_begin(consumer, true);
     enum record_outcome outcome =
         records_change_read(consumer->records, record, decide, &taking, CLAIM_TIMEOUT_MS, &error);
+    if (outcome == RECORD_UNKNOWN && is_for_good(&error)) {
+        log_unusable(record->id.text, &error);
+        return LOOK_GO_ON;
+    }
     note_records(consumer, outcome == RECORD_UNKNOWN, &error);
     if (outcome == RECORD_UNKNOWN)
         return LOOK_STOP;
@@ -221,10 +239,12 @@ static bool find_record_id(struct consumer *consumer, const struct message *mess
         struct error error = {0};
         enum consumer_adoption adoption = consumer->options.work->adopt(
             consumer->options.context, consumer->records, message, out_id, &error);
-        note_records(consumer, adoption == CONSUMER_LATER, &error);
+        bool is_later = adoption == CONSUMER_LATER && !is_for_good(&error);
+        note(is_later, &consumer->is_holding, "a store does not answer: holding the message",
+             "the message is held no longer", &error);
         if (adoption == CONSUMER_ADOPTED)
             return true;
-        if (adoption == CONSUMER_MALFORMED) {
+        if (!is_later) {
             bury(consumer, error.text);
             return false;
         }
@@ -243,6 +263,11 @@ static void take_message(struct consumer *consumer, const struct id *id)
         taking.last_boot_ms = clock_boot_ms();
         outcome = records_change(consumer->records, id, decide, &taking, CLAIM_TIMEOUT_MS, &record,
                                  &error);
+        if (outcome == RECORD_UNKNOWN && is_for_good(&error)) {
+            log_unusable(id->text, &error);
+            ack(consumer);
+            return;
+        }
         note_records(consumer, outcome == RECORD_UNKNOWN, &error);
     } while (outcome == RECORD_UNKNOWN && hold(consumer, &wait_ms));
     if (outcome == RECORD_UNKNOWN)
@@ -449,8 +474,7 @@ enum record_outcome consumer_settle(struct consumer *consumer, struct conversion
         note_records(consumer, outcome == RECORD_UNKNOWN, &error);
         if (outcome != RECORD_UNKNOWN)
             return outcome;
-        bool is_for_good = error.kind == ERROR_INTERNAL || error.kind == ERROR_BAD_INPUT;
-        if (is_for_good || !stop_linger(stop, SETTLE_RETRY_MS)) {
+        if (is_for_good(&error) || !stop_linger(stop, SETTLE_RETRY_MS)) {
             log_error("the end of some work could not be written down: left to its lease",
                       FIELD_TEXT("conversion", record->id.text), FIELD_TEXT("reason", error.text));
             return outcome;

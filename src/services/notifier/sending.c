@@ -16,12 +16,14 @@ static void end(void *context)
     sending->sender = NULL;
 }
 
-/* A mail server that is down costs each mail an attempt and a backoff: asking it first would cost
- * every mail a connection more. */
+/* Asking first would cost every mail a connection more. But a server that did not take the last one
+ * is asked before the next is claimed: while it is down no mail uses up its attempts. */
 static bool is_able(void *context, struct error *error)
 {
-    (void)context;
-    (void)error;
+    struct sending *sending = context;
+    if (sending->is_mail_failing && !mail_sender_check(sending->sender, error))
+        return error_prefix(error, "mail");
+    sending->is_mail_failing = false;
     return true;
 }
 
@@ -34,7 +36,9 @@ static void work(void *context, struct consumer *consumer, struct conversion *re
         .consumer = consumer,
         .sender = sending->sender,
     };
-    sending->observe(sending->observer, notice_run(&tools, record));
+    enum notice_outcome outcome = notice_run(&tools, record);
+    sending->is_mail_failing = outcome == NOTICE_POSTPONED;
+    sending->observe(sending->observer, outcome);
 }
 
 static void given_up(void *context, const struct conversion *record)

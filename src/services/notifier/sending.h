@@ -19,6 +19,7 @@ struct sending {
 
     /* The consumer's thread. */
     struct mail_sender *sender; /* owned */
+    bool is_mail_failing;       /* the last mail was not taken */
 
     /* The thread that opened it. */
     struct consumer *consumer; /* owned */
