@@ -34,12 +34,8 @@ BUILDS = {
     "build-release": ["--buildtype=release"],
     "build-faults": ["--buildtype=release", "-Dfaults=true"],
 }
-SYSTEM_TARGETS = {
-    "build-release": ["tapedeck", "tapedeck-worker", "tests/seed"],
-    "build-faults": ["tapedeck", "tapedeck-worker"],
-}
-MEMBERS = {"name", "area", "promise", "file", "after", "old", "new", "test", "seconds"}
-REQUIRED = MEMBERS - {"after", "seconds"}
+MEMBERS = {"name", "area", "promise", "file", "after", "old", "new", "test", "seconds", "faults"}
+REQUIRED = MEMBERS - {"after", "seconds", "faults"}
 TEST_SECONDS = 120
 BUILD_SECONDS = 1800
 SHOWN_CASES = 2
@@ -64,6 +60,7 @@ class Break:
         self.test = row["test"]
         self.seconds = row.get("seconds", TEST_SECONDS)
         self.is_system = ".py" in self.test
+        self.needs_faults = row.get("faults", False)
         if any("\n" in text for text in (self.old, self.new, self.after or "")):
             raise Failure(f"{self.name}: old, new and after are parts of one line each")
 
@@ -121,12 +118,21 @@ def run(command, seconds, folder, environment=None):
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        end(process)
         return None, process.communicate()[0]
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end(process)
         raise
+
+
+def end(process):
+    """Meson's tests are in sessions of their own, and end with it only where it is asked to end."""
+    for number, seconds in ((signal.SIGTERM, 10), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(seconds)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
 
 
 class Copy:
@@ -190,9 +196,14 @@ class Copy:
             raise Failure(f"no test of Meson is called {name}")
         return self.tests[name]
 
-    def try_test(self, test, seconds, is_system):
+    def try_test(self, one):
         """The names of the cases that failed; none: it passed."""
-        return (self._pytest if is_system else self._meson_test)(test, seconds)
+        if not one.is_system:
+            return self._meson_test(one.test, one.seconds)
+        self.build("build-release", ["tapedeck", "tapedeck-worker", "tests/seed"])
+        if one.needs_faults:
+            self.build("build-faults", ["tapedeck", "tapedeck-worker"])
+        return self._pytest(one.test, one.seconds)
 
     def _meson_test(self, name, seconds):
         test = self.meson_test(name)
@@ -208,8 +219,6 @@ class Copy:
         return [] if status == 0 else failed_in_tap(program) or [f"{name}: {last_words(program)}"]
 
     def _pytest(self, node, seconds):
-        for build, targets in SYSTEM_TARGETS.items():
-            self.build(build, targets)
         results = self.folder / "results.xml"
         results.unlink(missing_ok=True)
         command = ["/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
@@ -270,12 +279,12 @@ def try_break(copy, one, unbroken):
     original = path.read_text()
     broken = one.apply(original)
     if one.test not in unbroken:
-        unbroken[one.test] = copy.try_test(one.test, one.seconds, one.is_system)
+        unbroken[one.test] = copy.try_test(one)
     if unbroken[one.test]:
         raise Failure(f"fails without the break: {shorten(unbroken[one.test])}")
     try:
         path.write_text(broken)
-        failed = copy.try_test(one.test, one.seconds, one.is_system)
+        failed = copy.try_test(one)
     finally:
         path.write_text(original)
     return (shorten(failed), True) if failed else ("**NOT NOTICED**", False)

@@ -258,3 +258,18 @@ def test_everything_ends_and_nothing_is_left(deck):
     assert deck.blobs("mp3") == {r["mp3"]["id"] for r in records.values() if r["state"] == "done"}
     assert all(deck.dead(queue) == [] for queue in ("video", "mp3"))
     assert deck.metric(deck.gateway, "tapedeck_uploads_in_flight") == 0
+
+
+def test_messages_make_it_quick(tmp_path):
+    """Long before anybody looks for what is overdue."""
+    slow = {"recovery.lease": "60s", "recovery.look_interval": "60s"}
+    deck = Deck(tmp_path)
+    try:
+        deck.start_both(**slow)
+        deck.start("converter", slow)
+        deck.start("notifier", slow)
+        id = deck.client().upload(media.clip(5).read_bytes()).json()["id"]
+        deck.wait_for_state(id, "done", seconds=20)
+        wait_for(lambda: deck.mails_about(id), 20, what="the mail")
+    finally:
+        deck.close()
