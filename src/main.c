@@ -17,6 +17,7 @@ int main(int argc, char **argv)
         {"queue", queue_run, "messages that nobody could read"},
         {"backup", backup_run, "copy the embedded data while it is used"},
         {"migrate", migrate_run, "bring the stores to this version's schema"},
+        {"doctor", doctor_run, "check everything that the system needs"},
         {"config", config_run, "show the configuration, or every option there is"},
         {0},
     };

@@ -9,6 +9,7 @@ int backup_run(const struct invocation *invocation);
 int config_run(const struct invocation *invocation);
 int convert_run(const struct invocation *invocation);
 int converter_run(const struct invocation *invocation);
+int doctor_run(const struct invocation *invocation);
 int gateway_run(const struct invocation *invocation);
 int keys_run(const struct invocation *invocation);
 int migrate_run(const struct invocation *invocation);

@@ -51,7 +51,7 @@ static bool check_private(const char *path, struct error *error)
 
 /* The same name for the same data folder, so that a killed `serve` leaves nothing that the next
  * one does not use. */
-static bool make_runtime_folder(struct serve_plan *plan, const char *data_folder,
+static bool name_runtime_folder(const char *data_folder, char out_path[FILE_PATH_SIZE],
                                 struct error *error)
 {
     unsigned char hash[8];
@@ -62,19 +62,36 @@ static bool make_runtime_folder(struct serve_plan *plan, const char *data_folder
     sodium_bin2hex(name, sizeof name, hash, sizeof hash);
     if (runtime == NULL || runtime[0] != '/' || strlen(runtime) + 30 > SOCKET_FOLDER_SIZE_MAX)
         runtime = "/tmp";
-    plan->is_runtime_folder = true;
-    return file_path(plan->sockets, error, "%s/tapedeck-%s", runtime, name) &&
-           file_make_folder(plan->sockets, 0700, error) && check_private(plan->sockets, error);
+    return file_path(out_path, error, "%s/tapedeck-%s", runtime, name);
+}
+
+static bool name_socket_folder(const char *data_folder, char out_path[FILE_PATH_SIZE],
+                               bool *out_is_runtime, struct error *error)
+{
+    if (!file_path(out_path, error, "%s/run", data_folder))
+        return false;
+    *out_is_runtime = strlen(out_path) > SOCKET_FOLDER_SIZE_MAX;
+    return !*out_is_runtime || name_runtime_folder(data_folder, out_path, error);
 }
 
 static bool make_socket_folder(struct serve_plan *plan, const char *data_folder,
                                struct error *error)
 {
-    if (!file_path(plan->sockets, error, "%s/run", data_folder))
-        return false;
-    if (strlen(plan->sockets) > SOCKET_FOLDER_SIZE_MAX)
-        return make_runtime_folder(plan, data_folder, error);
-    return file_make_folder(plan->sockets, 0700, error);
+    return name_socket_folder(data_folder, plan->sockets, &plan->is_runtime_folder, error) &&
+           file_make_folder(plan->sockets, 0700, error) && check_private(plan->sockets, error);
+}
+
+bool serve_plan_auth_url(const char *data_folder, char out_url[FILE_PATH_SIZE], struct error *error)
+{
+    char sockets[FILE_PATH_SIZE];
+    bool is_runtime_folder = false;
+    char *absolute = realpath(data_folder, NULL);
+    if (absolute == NULL)
+        return error_set_errno(error, errno, "data.dir %.150s", data_folder);
+    bool succeeded = name_socket_folder(absolute, sockets, &is_runtime_folder, error) &&
+                     file_path(out_url, error, "unix:%s/" AUTH_SOCKET, sockets);
+    free(absolute);
+    return succeeded;
 }
 
 /* ---- What is decided ---- */

@@ -39,3 +39,7 @@ MUST_CHECK bool serve_plan_open(const struct session *session, const char *data_
                                 int64_t drain_max_ms, struct serve_plan *out_plan,
                                 struct error *error);
 void serve_plan_close(struct serve_plan *plan); /* for CLEANUP; what serve_plan_open() failed on */
+
+/* Where auth listens under a `serve` on that folder, unless auth.listen was given. */
+MUST_CHECK bool serve_plan_auth_url(const char *data_folder, char out_url[FILE_PATH_SIZE],
+                                    struct error *error);

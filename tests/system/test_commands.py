@@ -16,7 +16,7 @@ from workshop import RELEASE, wait_for
 
 COMMANDS = (
     "convert", "serve", "gateway", "auth", "converter", "notifier",
-    "user", "keys", "queue", "backup", "migrate", "config",
+    "user", "keys", "queue", "backup", "migrate", "doctor", "config",
 )
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -267,3 +267,128 @@ def test_a_backup_of_nothing_leaves_nothing(on, tmp_path):
     result = on("backup", tmp_path / "copy")
     assert result.returncode == FAILED and result.stderr
     assert not (tmp_path / "copy").exists()
+
+
+# ---- doctor ----
+
+
+def verdicts(result):
+    """{check: (verdict, what was found and advised)}."""
+    found, name = {}, None
+    for line in result.stdout.splitlines():
+        verdict, this, text = line[:7].strip(), line[9:20].strip(), line[22:]
+        name = this or name
+        before = found.get(name, (verdict, ""))
+        found[name] = (before[0], before[1] + text)
+    return found
+
+
+def test_a_system_that_runs_is_well(served):
+    served.start_serve()
+    result = served.command("doctor", "--set", "limits.disk_free_min=0")
+    assert result.returncode == OK, result
+    assert {verdict for verdict, _ in verdicts(result).values()} == {"ok"}
+    assert len(verdicts(result)) == 11
+    # Asking changes nothing.
+    assert served.serve.stop() == 0
+
+
+def spoil_rights(served):
+    served.data.chmod(0o755)
+
+
+def spoil_records(served):
+    for path in served.data.glob("records.db*"):
+        path.unlink()
+    (served.data / "records.db").write_bytes(b"no database at all" * 1000)
+
+
+def spoil_accounts(served):
+    for path in served.data.glob("users.db*"):
+        path.unlink()
+
+
+def spoil_blobs(served):
+    shutil.rmtree(served.data / "blobs", ignore_errors=True)
+    (served.data / "blobs").write_text("a file where a folder should be")
+
+
+def spoil_mail(served):
+    shutil.rmtree(served.data / "mail", ignore_errors=True)
+    (served.data / "mail").write_text("a file where a folder should be")
+
+
+def nothing(_):
+    pass
+
+
+@pytest.mark.parametrize(
+    "spoil, options, check, words",
+    [
+        (spoil_rights, [], "data folder", "chmod 700"),
+        (spoil_records, [], "records", "records.db"),
+        (spoil_accounts, [], "accounts", "tapedeck migrate"),
+        (spoil_blobs, [], "blobs", "blobs"),
+        (spoil_mail, [], "mail", "mail"),
+        (nothing, ["limits.disk_free_min=900TiB"], "disk", "limits.disk_free_min"),
+        (nothing, ["gateway.auth_url=http://127.0.0.1:1"], "auth", "127.0.0.1:1"),
+        (nothing, ["gateway.auth_url=https://localhost:1"], "auth", "localhost:1"),
+        (nothing, ["gateway.listen=0.0.0.0:8080"], "encryption", "https://"),
+        (nothing, ["gateway.public_url=http://deck.example"], "encryption", "http://deck.example"),
+    ],
+)
+def test_what_is_broken_is_found_with_advice(served, spoil, options, check, words):
+    spoil(served)
+    arguments = [word for option in options for word in ("--set", option)]
+    if check != "disk":
+        arguments += ["--set", "limits.disk_free_min=0"]
+    result = served.command("doctor", *arguments)
+    found = verdicts(result)
+    assert result.returncode == FAILED, result
+    assert found[check][0] == "FAILED" and words in found[check][1], found
+    others = {name for name, (verdict, _) in found.items() if verdict == "FAILED"} - {check}
+    assert others == set(), found
+
+
+def test_a_missing_worker_is_found(served, tmp_path):
+    alone = tmp_path / "alone" / "tapedeck"
+    alone.parent.mkdir()
+    shutil.copy(RELEASE / "tapedeck", alone)
+    result = subprocess.run(
+        [alone, "doctor", "--set", f"data.dir={served.data}", "--set", "limits.disk_free_min=0"],
+        capture_output=True, text=True,
+    )
+    assert result.returncode == FAILED
+    assert verdicts(result)["sandbox"][0] == "FAILED"
+    assert "tapedeck-worker" in verdicts(result)["sandbox"][1]
+
+
+def test_what_is_plain_behind_a_proxy_is_well(served):
+    result = served.command(
+        "doctor", "--set", "limits.disk_free_min=0", "--set", "gateway.listen=0.0.0.0:8080",
+        "--set", "gateway.public_url=https://deck.example",
+    )
+    assert result.returncode == OK, result
+
+
+def test_orphans_are_found_both_ways(served):
+    served.start_serve()
+    ended = served.wait_for_end(served.client().upload(media.clip(5).read_bytes()).json()["id"])
+    waiting = served.seed("upload", media.clip(5), "message=off", "due_ms=3600000").strip()
+    result = served.command("doctor", "--orphans")
+    assert (result.returncode, result.stdout) == (
+        OK, "Every blob has its record, and every record its blobs.\n"
+    )
+    video = served.seed("blob", "video", media.clip(5)).strip()
+    mp3 = served.seed("blob", "mp3", media.clip(5)).strip()
+    for name, key in (("mp3s", ended["mp3"]["id"]), ("videos", waiting)):
+        for path in (served.data / "blobs" / name).rglob(f"{key}*"):
+            path.unlink()
+    result = served.command("doctor", "--orphans")
+    assert result.returncode == FAILED
+    assert set(result.stdout.splitlines()) == {
+        f"video {video} has no record",
+        f"MP3 {mp3} has no record",
+        f"conversion {ended['id']} (done) has no MP3 {ended['mp3']['id']}",
+        f"conversion {waiting} (queued) has no video",
+    }

@@ -1,0 +1,43 @@
+#pragma once
+
+/* Between the files of `tapedeck doctor`: what each check says. */
+
+#include "base/error.h"
+#include "commands/session.h"
+
+enum doctor_verdict {
+    DOCTOR_OK,
+    DOCTOR_SKIPPED, /* it could not be asked, and that is no fault of its own */
+    DOCTOR_WARNING, /* works, but should not stay so */
+    DOCTOR_FAILED,
+};
+
+#define DOCTOR_TEXT_SIZE 400
+
+struct doctor {
+    const struct session *session; /* borrowed */
+    bool has_data;                 /* data.dir is there, and may be touched by this user */
+    char found[DOCTOR_TEXT_SIZE];  /* by the last check: what it saw, or what was wrong */
+    char advice[DOCTOR_TEXT_SIZE]; /* what to do about it; "": nothing */
+};
+
+typedef enum doctor_verdict doctor_check(struct doctor *doctor);
+
+/* Sets what was found; returns the verdict, so that it can be returned. */
+enum doctor_verdict doctor_say(struct doctor *doctor, enum doctor_verdict verdict,
+                               const char *format, ...) PRINTF_FORMAT(3, 4);
+enum doctor_verdict doctor_fail(struct doctor *doctor, const struct error *error,
+                                const char *advice);
+
+/* The machine. */
+doctor_check doctor_check_data_folder, doctor_check_disk, doctor_check_clock, doctor_check_sandbox;
+/* The stores. */
+doctor_check doctor_check_records, doctor_check_blobs, doctor_check_queue, doctor_check_users,
+    doctor_check_mail;
+/* Who talks to whom. */
+doctor_check doctor_check_auth, doctor_check_encryption;
+
+/* Blobs and records, compared both ways; prints each that has no other. False: the stores could not
+ * be asked. */
+MUST_CHECK bool doctor_compare(const struct config *config, size_t *out_findings,
+                               struct error *error);

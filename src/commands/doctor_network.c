@@ -1,0 +1,116 @@
+/* What `tapedeck doctor` asks about the ways between processes and people. */
+
+#include "commands/doctor.h"
+
+#include "base/text.h"
+#include "commands/data_lock.h"
+#include "commands/serve_plan.h"
+#include "net/http_client.h"
+#include "services/gateway/settings.h"
+#include "stores/shared/data_folder.h"
+#include <stdio.h>
+#include <string.h>
+
+#define TIMEOUT_MS 5000
+
+/* ---- auth ---- */
+
+/* Under `serve` auth is where that decided; elsewhere where the configuration says. "": nowhere,
+ * since nothing was configured and nothing runs. */
+static bool find_auth(const struct doctor *doctor, char out_url[FILE_PATH_SIZE],
+                      struct error *error)
+{
+    struct gateway_settings settings = {0};
+    const struct config *config = doctor->session->config;
+    const char *data = NULL;
+    bool is_served = false;
+    if (!config_load(config, gateway_options, &settings, error) ||
+        !data_folder_get(config, &data, error) ||
+        (doctor->has_data && !data_lock_is_held(data, &is_served, error)))
+        return false;
+    if (is_served && !config_is_given(config, "auth.listen"))
+        return serve_plan_auth_url(data, out_url, error);
+    bool is_expected = is_served || config_is_given(config, "gateway.auth_url");
+    return file_path(out_url, error, "%s", is_expected ? settings.auth_url : "");
+}
+
+enum doctor_verdict doctor_check_auth(struct doctor *doctor)
+{
+    static const char advice[] = "Look into the log of auth; check gateway.auth_url.";
+    static const struct http_client_call call = {.method = "GET", .path = "/.well-known/jwks.json"};
+    struct error error = {0};
+    char url[FILE_PATH_SIZE];
+    CLEANUP(http_client_closep) struct http_client *client = NULL;
+    CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
+    struct http_client_options options = {.base_url = url, .timeout_ms = TIMEOUT_MS};
+    http_client_prepare();
+    if (!find_auth(doctor, url, &error))
+        return doctor_fail(doctor, &error, advice);
+    if (url[0] == '\0')
+        return doctor_say(doctor, DOCTOR_SKIPPED,
+                          "`tapedeck serve` does not run on this data folder");
+    if (!http_client_open(&options, &client, &error) ||
+        !http_client_do(client, &call, &answer, &error))
+        return doctor_fail(doctor, &error, advice);
+    if (answer.status != 200 || strstr(buffer_text(&answer.body), "\"keys\"") == NULL) {
+        error_set(&error, ERROR_UNAVAILABLE,
+                  "%.200s answers %d to what auth would give its keys to", url, answer.status);
+        return doctor_fail(doctor, &error, advice);
+    }
+    return doctor_say(doctor, DOCTOR_OK, "answers at %.300s", url);
+}
+
+/* ---- Encryption ---- */
+
+/* Of "host:port", with or without a path after it. */
+static bool is_loopback(const char *host)
+{
+    static const char *const ends[] = {"", ":", "/"};
+    static const char *const names[] = {"localhost", "[::1]"};
+    if (text_starts_with(host, "127."))
+        return true;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        size_t size = strlen(names[i]);
+        if (strncmp(host, names[i], size) != 0)
+            continue;
+        for (size_t j = 0; j < ARRAY_COUNT(ends); j++) {
+            if (host[size] == ends[j][0])
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool is_plain_to_others(const char *url)
+{
+    return text_starts_with(url, "http://") && !is_loopback(url + strlen("http://"));
+}
+
+enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
+{
+    struct error error = {0};
+    struct gateway_settings settings = {0};
+    struct public_url url;
+    const struct config *config = doctor->session->config;
+    if (!config_load(config, gateway_options, &settings, &error) ||
+        !public_url_load(config, &url, &error))
+        return doctor_fail(doctor, &error, "Correct the option.");
+    bool is_open = !text_starts_with(settings.listen, "unix:") && !is_loopback(settings.listen);
+    bool is_secure = text_starts_with(url.text, "https://");
+    if (is_plain_to_others(url.text) || (is_open && !is_secure)) {
+        snprintf(doctor->advice, sizeof doctor->advice,
+                 "Put a proxy with a certificate in front, let gateway.listen be reached by it "
+                 "alone, and set gateway.public_url to its https:// address.");
+        return doctor_say(doctor, DOCTOR_FAILED,
+                          "passwords and videos travel in the clear to the gateway (%.100s)",
+                          url.text[0] != '\0' ? url.text : settings.listen);
+    }
+    if (is_plain_to_others(settings.auth_url)) {
+        snprintf(doctor->advice, sizeof doctor->advice,
+                 "Let that network be the services' alone, or use https://.");
+        return doctor_say(doctor, DOCTOR_WARNING,
+                          "passwords travel in the clear from the gateway to auth (%.150s)",
+                          settings.auth_url);
+    }
+    return doctor_say(doctor, DOCTOR_OK, "nothing travels in the clear to others");
+}

@@ -1,0 +1,93 @@
+/* What `tapedeck doctor` asks of the stores and of mail. */
+
+#include "commands/doctor.h"
+
+#include "stores/blob_store/blob_store.h"
+#include "stores/job_queue/job_queue.h"
+#include "stores/mail_sender/mail_sender.h"
+#include "stores/record_store/record_store.h"
+#include "stores/user_store/user_store.h"
+
+#define SCHEMA_ADVICE                                                                              \
+    "If it was never there or is of an older version: `tapedeck migrate`. `tapedeck serve` does "  \
+    "that by itself."
+
+/* Opening an embedded store can make its files, which must be its user's. */
+static enum doctor_verdict skip(struct doctor *doctor)
+{
+    return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
+}
+
+enum doctor_verdict doctor_check_records(struct doctor *doctor)
+{
+    struct error error = {0};
+    const struct record_filter queued = {.has_state = true, .state = CONVERSION_QUEUED};
+    int64_t count = 0;
+    CLEANUP(record_store_closep) struct record_store *records = NULL;
+    if (!doctor->has_data)
+        return skip(doctor);
+    if (!record_store_open(doctor->session->config, &records, &error) ||
+        !record_store_check(records, &error) ||
+        !record_store_count(records, &queued, INT32_MAX, &count, &error))
+        return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+    return doctor_say(doctor, DOCTOR_OK,
+                      "reachable, of a schema that this version knows; %lld queued",
+                      (long long)count);
+}
+
+enum doctor_verdict doctor_check_blobs(struct doctor *doctor)
+{
+    struct error error = {0};
+    CLEANUP(blob_store_closep) struct blob_store *blobs = NULL;
+    if (!doctor->has_data)
+        return skip(doctor);
+    if (!blob_store_open(doctor->session->config, &blobs, &error) ||
+        !blob_store_check(blobs, &error))
+        return doctor_fail(doctor, &error, "Check that its disk is mounted and may be written to.");
+    return doctor_say(doctor, DOCTOR_OK, "can be written to");
+}
+
+enum doctor_verdict doctor_check_queue(struct doctor *doctor)
+{
+    static const enum job_queue_name names[] = {JOB_QUEUE_VIDEO, JOB_QUEUE_MP3};
+    struct error error = {0};
+    if (!doctor->has_data)
+        return skip(doctor);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        CLEANUP(job_queue_closep) struct job_queue *queue = NULL;
+        if (!job_queue_open(doctor->session->config, names[i], &queue, &error) ||
+            !job_queue_check(queue, &error))
+            return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+    }
+    return doctor_say(doctor, DOCTOR_OK, "both queues can be reached");
+}
+
+enum doctor_verdict doctor_check_users(struct doctor *doctor)
+{
+    struct error error = {0};
+    struct user first;
+    size_t count = 0;
+    CLEANUP(user_store_closep) struct user_store *users = NULL;
+    if (!doctor->has_data)
+        return skip(doctor);
+    if (!user_store_open(doctor->session->config, &users, &error) ||
+        !user_store_check(users, &error) || !user_store_list(users, "", 1, &first, &count, &error))
+        return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+    return count != 0
+               ? doctor_say(doctor, DOCTOR_OK, "reachable, of a schema that this version knows")
+               : doctor_say(doctor, DOCTOR_WARNING,
+                            "nobody can log in: `tapedeck user add EMAIL` makes an account");
+}
+
+enum doctor_verdict doctor_check_mail(struct doctor *doctor)
+{
+    struct error error = {0};
+    CLEANUP(mail_sender_closep) struct mail_sender *sender = NULL;
+    if (!doctor->has_data)
+        return skip(doctor);
+    if (!mail_sender_open(doctor->session->config, &sender, &error) ||
+        !mail_sender_check(sender, &error))
+        return doctor_fail(doctor, &error,
+                           "Until it works, conversions go on and mails are tried again.");
+    return doctor_say(doctor, DOCTOR_OK, "can be handed over");
+}
