@@ -212,7 +212,7 @@ def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
 
 def test_a_worker_that_dies_is_replaced(workshop):
     converter = workshop.start("converter", {"converter.threads": 1})
-    conversion = workshop.upload(media.long_clip(20))
+    conversion = workshop.upload(media.long_clip(10))
     os.kill(wait_for_worker(converter, workshop, conversion), signal.SIGKILL)
     wait_for(lambda: workshop.record(conversion)["attempts"] == 1, what="an accusation")
     record = workshop.wait_for_state(conversion, "done", seconds=90)
@@ -261,7 +261,7 @@ def test_a_stop_hands_back_what_cannot_end_in_time(workshop):
 
 def test_a_stop_lets_end_what_can(workshop):
     converter = workshop.start("converter", {"stop.drain_max": "25s"})
-    conversion = workshop.upload(media.long_clip(10))
+    conversion = workshop.upload(media.long_clip(4))
     wait_for(lambda: workshop.record(conversion)["state"] == "converting", what="a claim")
     assert converter.stop(30) == 0
     record = workshop.record(conversion)
@@ -280,7 +280,7 @@ def test_two_converters_share_the_work(workshop):
 
 def test_a_vanished_converter_is_taken_over(workshop):
     first = workshop.start("converter", {"converter.threads": 1})
-    conversion = workshop.upload(media.long_clip(20), notify="none")
+    conversion = workshop.upload(media.long_clip(10), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.kill()
     workshop.start("converter")
@@ -291,7 +291,7 @@ def test_a_vanished_converter_is_taken_over(workshop):
 
 def test_a_frozen_converter_that_wakes_does_no_harm(workshop):
     first = workshop.start("converter", {"converter.threads": 1})
-    conversion = workshop.upload(media.long_clip(20), notify="none")
+    conversion = workshop.upload(media.long_clip(10), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.process.send_signal(signal.SIGSTOP)
     workshop.start("converter")
@@ -347,7 +347,7 @@ def test_records_that_do_not_answer_for_a_while_cost_no_work(workshop):
     options = {"converter.threads": 1, "recovery.lease": "6s"}
     workshop.start("converter", options)
     other = workshop.start("converter", options)
-    conversion = workshop.upload(media.long_clip(), notify="none")
+    conversion = workshop.upload(media.long_clip(20), notify="none")
     wait_for_worker_of_any(workshop, conversion)
     lock_records(workshop, 12).join()
     record = workshop.wait_for_state(conversion, "done", seconds=60)
