@@ -67,7 +67,8 @@ class Served(Deck):
 
     def service_pids(self):
         """The processes of the services by their names, as far as they run."""
-        found = {command_of(pid)[1]: pid for pid in children_of(self.serve.process.pid)}
+        commands = {pid: command_of(pid) for pid in children_of(self.serve.process.pid)}
+        found = {command[1]: pid for pid, command in commands.items() if len(command) > 1}
         return {name: pid for name, pid in found.items() if name in SERVICES}
 
     def processes(self):

@@ -88,6 +88,8 @@ def test_without_auth_tokens_go_on_and_logins_wait(deck):
     assert status_of(anna) == 200 and anna.upload().status_code == 202
     expect(ben.get("/v1/conversions"), 401, "invalid_token")  # what was known still counts
     assert readiness(deck).status_code == 200
+    missed = "tokens are checked by what is known"
+    wait_for(lambda: missed in deck.gateway.log(), what="that auth is missed")
     deck.start_auth(listen=address)
     assert deck.login()
     wait_for(lambda: "auth answers again" in deck.gateway.log(), what="that auth is seen")

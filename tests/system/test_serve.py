@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import pty
 import re
 import select
@@ -9,6 +10,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -156,9 +158,11 @@ def test_a_service_that_cannot_start_ends_all(served):
 
 def test_a_long_data_folder_has_its_sockets_elsewhere(tmp_path):
     folder = tmp_path / ("x" * 100)
-    runtime = tmp_path / "r"
-    runtime.mkdir(mode=0o700)
-    with contextlib.closing(Served(folder)) as served:
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as name,  # short, wherever tmp_path is
+        contextlib.closing(Served(folder)) as served,
+    ):
+        runtime = pathlib.Path(name)
         served.start_serve(environment={"XDG_RUNTIME_DIR": str(runtime)})
         [sockets] = runtime.iterdir()
         assert mode_of(sockets) == "0o700"
