@@ -4,6 +4,7 @@
 
 #include "contract.h"
 #include "model/failure.h"
+#include "stores/shared/data_folder.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -478,6 +479,41 @@ static void a_backup_holds_finished_and_unfinished_blobs(void **state)
     config_close(config);
 }
 
+static struct id backed_up;
+
+static bool back_up_to_disk(const struct config *config)
+{
+    struct error error = {0};
+    const char *disk = NULL;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    CONTRACT_CHECK(data_folder_get(config, &disk, &error));
+    if (!blob_store_backup(store, BLOB_VIDEO, &backed_up, disk, &error)) {
+        CONTRACT_CHECK(error.kind == ERROR_BAD_INPUT); /* a server has tools of its own */
+        return true;
+    }
+    static unsigned char read[SIZE + 1];
+    CLEANUP(blob_store_closep) struct blob_store *copied = NULL;
+    CLEANUP(blob_reader_closep) struct blob_reader *reader = NULL;
+    struct blob_metadata found;
+    uint64_t size = 0;
+    size_t got = 0;
+    CONTRACT_CHECK(blob_store_open(config, &copied, &error));
+    CONTRACT_CHECK(
+        blob_reader_open(copied, BLOB_VIDEO, &backed_up, &reader, &size, &found, &error));
+    CONTRACT_CHECK(blob_reader_read(reader, 0, read, sizeof read, &got, &error));
+    CONTRACT_CHECK(got == SIZE && memcmp(read, bytes, SIZE) == 0);
+    return true;
+}
+
+static void a_backup_may_lie_on_another_disk(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    backed_up = id_make();
+    write_blob(store, BLOB_VIDEO, &backed_up, SIZE);
+    assert_true(contract_on_small_disk(&contract, (size_t)2 * 1024 * 1024, back_up_to_disk));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -499,6 +535,7 @@ int main(int argc, char **argv)
         TEST(free_space_is_told_where_it_is_known),
         TEST(a_full_disk_is_told_and_the_upload_can_go_on),
         TEST(a_backup_holds_finished_and_unfinished_blobs),
+        TEST(a_backup_may_lie_on_another_disk),
     };
     return cmocka_run_group_tests_name("blob_store", tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -242,10 +243,11 @@ bool files_scan(struct blob_store *store, enum blob_kind kind, const struct id *
     return true;
 }
 
+/* By sendfile(), since copy_file_range() does not lead from one disk to another. */
 static bool copy_bytes(int from_fd, int to_fd, const struct id *id, struct error *error)
 {
     for (;;) {
-        ssize_t copied = copy_file_range(from_fd, NULL, to_fd, NULL, (size_t)64 * 1024 * 1024, 0);
+        ssize_t copied = sendfile(to_fd, from_fd, NULL, (size_t)64 * 1024 * 1024);
         if (copied == 0)
             return file_sync(to_fd, error);
         if (copied < 0 && errno != EINTR)
