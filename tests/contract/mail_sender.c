@@ -138,6 +138,29 @@ static void who_is_too_late_does_not_send(void **state)
     assert_int_equal(count_in(state, "tmp"), 0);
 }
 
+static bool die(void *context)
+{
+    (void)context;
+    _exit(0);
+}
+
+static bool send_and_die(void *state)
+{
+    struct mail_sender *sender = sender_of(state);
+    ignore_failure(mail_sender_send(sender, &hello, 1000, die, NULL, NULL));
+    return false;
+}
+
+static void a_killed_sender_leaves_nothing(void **state)
+{
+    assert_true(contract_fork(send_and_die, state));
+    CLEANUP(mail_sender_closep) struct mail_sender *sender = sender_of(state);
+    assert_int_equal(count_in(state, "tmp"), 0);
+    struct error error = {0};
+    assert_true(mail_sender_send(sender, &hello, 1000, always, NULL, &error));
+    assert_int_equal(count_in(state, "new"), 1);
+}
+
 static void what_is_no_address_is_refused_for_good(void **state)
 {
     CLEANUP(mail_sender_closep) struct mail_sender *sender = sender_of(state);
@@ -187,6 +210,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(one_key_within_another_is_another_mail, open_sender,
                                         close_sender),
         cmocka_unit_test_setup_teardown(who_is_too_late_does_not_send, open_sender, close_sender),
+        cmocka_unit_test_setup_teardown(a_killed_sender_leaves_nothing, open_sender, close_sender),
         cmocka_unit_test_setup_teardown(what_is_no_address_is_refused_for_good, open_sender,
                                         close_sender),
         cmocka_unit_test_setup_teardown(racing_senders_deliver_once, open_sender, close_sender),

@@ -6,8 +6,7 @@
 #include "stores/mail_sender/mail_sender.h"
 
 struct mail_sender_backend {
-    const char *name;    /* value of stores.mail */
-    const char *summary; /* one line */
+    const char *name; /* value of stores.mail */
     bool (*open)(const struct config *config, struct mail_sender **out_sender, struct error *error);
     bool (*check)(struct mail_sender *sender, struct error *error);
     bool (*send)(struct mail_sender *sender, const struct mail *mail, int timeout_ms,

@@ -1,13 +1,13 @@
 /* Mail into a folder, for one machine without a mail server: data.dir/mail is a Maildir
  * (maildir(5): tmp, new, cur), which any mail program reads.
  *
- * A mail's file name is its key, and it is delivered by link(): so a repeat finds the name taken
- * and two senders cannot deliver twice. A reader moves mails from new to cur and appends ":2," and
- * flags to the name; such a one counts as delivered too. */
+ * A mail is written to a file without a name, so that a killed sender leaves nothing, and delivered
+ * by linkat(). Its name is its key: so a repeat finds the name taken and two senders cannot deliver
+ * twice. A reader moves mails from new to cur and appends ":2," and flags to the name; such a one
+ * counts as delivered too. */
 
 #include "stores/mail_sender/mail_sender.h"
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "stores/mail_sender/backend.h"
 #include "stores/shared/data_folder.h"
@@ -17,17 +17,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FOLDER_MODE 0700
 #define MAIL_MODE 0600
-#define TEMPORARY_AGE_MAX_S (36 * 60 * 60) /* maildir(5) */
 
 struct maildir_sender {
     struct mail_sender base;
     char path[FILE_PATH_SIZE];
-    struct id mark; /* in the names of this sender's temporary files */
 };
 
 static struct maildir_sender *maildir_of(struct mail_sender *sender)
@@ -59,25 +56,6 @@ static void maildir_close(struct mail_sender *sender)
     free(maildir_of(sender));
 }
 
-/* What a killed sender left behind, once no living one can still be writing it. */
-static bool remove_old_temporaries(const struct maildir_sender *maildir, struct error *error)
-{
-    char path[FILE_PATH_SIZE];
-    if (!file_path(path, error, "%s/tmp", maildir->path))
-        return false;
-    CLEANUP(folder_closep) DIR *folder = opendir(path);
-    if (folder == NULL)
-        return error_set_errno(error, errno, "open %s", path);
-    int64_t now_s = clock_wall_ms() / CLOCK_SECOND_MS;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        struct stat status;
-        if (fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(status.st_mode) && now_s - status.st_mtime > TEMPORARY_AGE_MAX_S)
-            unlinkat(dirfd(folder), entry->d_name, 0);
-    }
-    return true;
-}
-
 static bool maildir_open(const struct config *config, struct mail_sender **out_sender,
                          struct error *error)
 {
@@ -85,16 +63,28 @@ static bool maildir_open(const struct config *config, struct mail_sender **out_s
     if (maildir == NULL)
         abort();
     maildir->base.backend = &mail_sender_maildir;
-    maildir->mark = id_make_random();
 
     CLEANUP(mail_sender_closep) struct mail_sender *owned = &maildir->base;
     const char *data = NULL;
     if (!data_folder_make(config, &data, error) ||
         !file_path(maildir->path, error, "%s/mail", data) || !make_folders(maildir, error) ||
-        !remove_old_temporaries(maildir, error))
+        !file_sync_folder(data, error))
         return false;
     *out_sender = owned;
     owned = NULL; /* the caller's now */
+    return true;
+}
+
+/* A file of tmp that has no name yet; the caller's. */
+static bool open_nameless(const struct maildir_sender *maildir, int *out_fd, struct error *error)
+{
+    char folder[FILE_PATH_SIZE];
+    if (!file_path(folder, error, "%s/tmp", maildir->path))
+        return false;
+    int fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, MAIL_MODE);
+    if (fd < 0)
+        return error_set_errno(error, errno, "write to %s", folder);
+    *out_fd = fd;
     return true;
 }
 
@@ -102,11 +92,12 @@ static bool maildir_check(struct mail_sender *sender, struct error *error)
 {
     const struct maildir_sender *maildir = maildir_of(sender);
     char folder[FILE_PATH_SIZE];
+    CLEANUP(file_closep) int fd = -1;
     if (!file_path(folder, error, "%s/new", maildir->path))
         return false;
     if (access(folder, W_OK | X_OK) != 0)
         return error_set_errno(error, errno, "write to %s", folder);
-    return true;
+    return open_nameless(maildir, &fd, error);
 }
 
 static bool is_same_mail(const char *name, const char *key)
@@ -147,72 +138,57 @@ static bool was_delivered(const struct maildir_sender *maildir, const char *key,
     return true;
 }
 
-static bool temporary_path(const struct maildir_sender *maildir, const char *key,
-                           char out_path[FILE_PATH_SIZE], struct error *error)
-{
-    return file_path(out_path, error, "%s/tmp/%s.%s", maildir->path, key, maildir->mark.text);
-}
-
-static bool write_temporary(const char *path, const struct mail *mail, struct error *error)
-{
-    CLEANUP(file_closep)
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, MAIL_MODE);
-    if (fd < 0)
-        return error_set_errno(error, errno, "create %s", path);
-    return file_write(fd, mail->bytes, mail->size, error) && file_sync(fd, error);
-}
-
-static bool deliver(const struct maildir_sender *maildir, const char *temporary, const char *key,
+static bool deliver(const struct maildir_sender *maildir, int fd, const char *key,
                     struct error *error)
 {
-    char path[FILE_PATH_SIZE];
-    char folder[FILE_PATH_SIZE];
-    if (!file_path(folder, error, "%s/new", maildir->path) ||
-        !file_path(path, error, "%s/%s", folder, key))
+    char from[FILE_PATH_SIZE];
+    char to[FILE_PATH_SIZE];
+    if (!file_path(from, error, "/proc/self/fd/%d", fd) ||
+        !file_path(to, error, "%s/new/%s", maildir->path, key))
         return false;
     /* EEXIST: another sender was faster with the same mail. */
-    if (link(temporary, path) != 0 && errno != EEXIST)
-        return error_set_errno(error, errno, "deliver %s", path);
-    return file_sync_folder(folder, error);
+    if (linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
+        return error_set_errno(error, errno, "deliver %s", to);
+    return true;
 }
 
-/* A full disk is temporary here: the mail is tried again until notice_age_max. */
-static bool as_temporary(struct error *error)
+static bool write_and_deliver(const struct maildir_sender *maildir, const struct mail *mail,
+                              mail_sender_may_send *may_send, void *context, struct error *error)
 {
-    error->kind = ERROR_UNAVAILABLE;
-    return false;
+    CLEANUP(file_closep) int fd = -1;
+    if (!open_nameless(maildir, &fd, error) || !file_write(fd, mail->bytes, mail->size, error) ||
+        !file_sync(fd, error))
+        return false;
+    if (!may_send(context))
+        return error_set(error, ERROR_UNAVAILABLE, "too late to send: another may have sent it");
+    return deliver(maildir, fd, mail->key, error);
+}
+
+static bool send_once(const struct maildir_sender *maildir, const struct mail *mail,
+                      mail_sender_may_send *may_send, void *context, struct error *error)
+{
+    bool is_there = false;
+    char folder[FILE_PATH_SIZE];
+    return was_delivered(maildir, mail->key, &is_there, error) &&
+           (is_there || write_and_deliver(maildir, mail, may_send, context, error)) &&
+           file_path(folder, error, "%s/new", maildir->path) &&
+           /* Of a mail that is there, too: who delivered it may have been killed before this. */
+           file_sync_folder(folder, error);
 }
 
 static bool maildir_send(struct mail_sender *sender, const struct mail *mail, int timeout_ms,
                          mail_sender_may_send *may_send, void *context, struct error *error)
 {
     (void)timeout_ms; /* a local disk has no time-out to set */
-    const struct maildir_sender *maildir = maildir_of(sender);
-    bool is_there = false;
-    if (!was_delivered(maildir, mail->key, &is_there, error))
-        return as_temporary(error);
-    if (is_there)
+    struct error cause = {0};
+    if (send_once(maildir_of(sender), mail, may_send, context, &cause))
         return true;
-
-    char temporary[FILE_PATH_SIZE];
-    if (!temporary_path(maildir, mail->key, temporary, error))
-        return false;
-    if (!write_temporary(temporary, mail, error)) {
-        unlink(temporary);
-        return as_temporary(error);
-    }
-    bool delivered = false;
-    if (may_send(context))
-        delivered = deliver(maildir, temporary, mail->key, error) || as_temporary(error);
-    else
-        error_set(error, ERROR_UNAVAILABLE, "too late to send: another may have sent it");
-    unlink(temporary);
-    return delivered;
+    /* Whatever fails here may pass, a full disk too: the mail is tried until notice_age_max. */
+    return error_set(error, ERROR_UNAVAILABLE, "%s", cause.text);
 }
 
 const struct mail_sender_backend mail_sender_maildir = {
     .name = "maildir",
-    .summary = "a Maildir below data.dir, for one machine",
     .open = maildir_open,
     .check = maildir_check,
     .send = maildir_send,
