@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "support/cmocka_all.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,10 @@ static bool apply(struct record_store *store, struct conversion *record, struct 
         return error_set(error, ERROR_CONFLICT, "another version");
     record->version++;
     *found = *record;
+    /* What is written as text comes back with so many digits. */
+    char progress[32];
+    snprintf(progress, sizeof progress, "%.15g", record->progress);
+    found->progress = strtod(progress, NULL);
     return true;
 }
 
@@ -239,6 +244,20 @@ static void a_write_that_landed_unanswered_is_not_repeated(void **state)
     assert_int_equal(record.version, 8);
     assert_int_equal(store.records[0].attempts, 1);
     assert_int_equal(store.update_count, 1);
+}
+
+static void a_write_that_landed_unanswered_is_known_by_what_a_store_keeps(void **state)
+{
+    (void)state;
+    struct record_store store = {.answers = {ANSWER_SILENT_DONE}};
+    put(&store, 0);
+    struct decision decision = {0};
+    struct conversion record = store.records[0];
+    record.progress = 1.0 / 3;
+    assert_int_equal(records_change_read(&store, &record, count_attempt, &decision, 2000, NULL),
+                     RECORD_WRITTEN);
+    assert_int_equal(decision.count, 1);
+    assert_int_equal(record.attempts, 1);
 }
 
 static void a_write_that_was_lost_is_repeated_as_it_was(void **state)
@@ -442,6 +461,7 @@ int main(void)
         cmocka_unit_test(a_refusal_shows_the_record_as_read),
         cmocka_unit_test(a_record_that_is_gone_is_absent),
         cmocka_unit_test(a_write_that_landed_unanswered_is_not_repeated),
+        cmocka_unit_test(a_write_that_landed_unanswered_is_known_by_what_a_store_keeps),
         cmocka_unit_test(a_write_that_was_lost_is_repeated_as_it_was),
         cmocka_unit_test(a_write_that_lands_late_counts_once),
         cmocka_unit_test(a_write_that_landed_and_was_built_upon_is_decided_again),
