@@ -4,9 +4,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HEADER_PLAIN_MAX 60   /* bytes of a value that needs neither encoding nor folding */
-#define ENCODED_WORD_BYTES 42 /* 56 base64 digits and 12 around them: under the 75 allowed */
-#define BODY_LINE_MAX 76      /* RFC 2045 §6.7, with the soft break's "=" */
+#define HEADER_PLAIN_MAX 60 /* bytes of a value that needs neither encoding nor folding */
+/* 52 base64 digits and 12 around them: with "Reply-To: " before it, under the 76 that a line with
+ * an encoded word may have (RFC 2047 §2). */
+#define ENCODED_WORD_BYTES 39
+#define BODY_LINE_MAX 76 /* RFC 2045 §6.7, with the soft break's "=" */
 
 /* ---- Addresses ---- */
 
@@ -174,9 +176,9 @@ static bool append_name(struct buffer *mail, const char *name, struct error *err
 {
     if (name[0] == '\0')
         return true;
-    return (is_plain_text(name) ? append_quoted_string(mail, name, error)
-                                : append_encoded_words(mail, name, error)) &&
-           buffer_append_text(mail, " ", error);
+    if (is_plain_text(name))
+        return append_quoted_string(mail, name, error) && buffer_append_text(mail, " ", error);
+    return append_encoded_words(mail, name, error) && buffer_append_text(mail, "\r\n ", error);
 }
 
 bool mail_header_address(struct buffer *mail, const char *name, const struct mail_address *address,

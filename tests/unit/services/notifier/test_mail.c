@@ -129,7 +129,7 @@ static void long_header_text_is_folded_between_characters(void **state)
     size_t words = 0;
     for (const char *line = buffer_text(&mail); *line != '\0';) {
         size_t size = strcspn(line, "\r");
-        assert_in_range(size, 1, 85);
+        assert_in_range(size, 1, 76);
         if (words > 0)
             assert_int_equal(line[0], ' ');
         words++;
@@ -138,7 +138,27 @@ static void long_header_text_is_folded_between_characters(void **state)
         assert_int_not_equal(line[size - 3], '=');
         line += size + 2;
     }
-    assert_int_equal(words, 5);
+    assert_int_equal(words, 6);
+    buffer_finish(&mail);
+}
+
+static void no_line_with_an_encoded_name_is_too_long(void **state)
+{
+    (void)state;
+    struct mail_address address = {
+        .name = "Tapedeck \xe2\x80\x93 die T\xc3\xb6ne aus allen Ihren sch\xc3\xb6nen Filmen",
+        .address = "tapedeck-and-all-who-answer-its-letters@mail.example.org",
+    };
+    struct buffer mail = BUFFER_WITH_MAX(4096);
+    assert_true(mail_header_address(&mail, "Reply-To", &address, NULL));
+    size_t last = 0;
+    for (size_t at = 0; at < mail.size; at += strcspn(mail.bytes + at, "\n") + 1) {
+        last = at;
+        if (strncmp(mail.bytes + at, " <", 2) != 0)
+            assert_in_range(strcspn(mail.bytes + at, "\r"), 1, 76);
+    }
+    assert_string_equal(mail.bytes + last,
+                        " <tapedeck-and-all-who-answer-its-letters@mail.example.org>\r\n");
     buffer_finish(&mail);
 }
 
@@ -315,6 +335,7 @@ int main(void)
         cmocka_unit_test(what_is_no_address_is_refused),
         cmocka_unit_test(header_text_is_plain_or_encoded),
         cmocka_unit_test(long_header_text_is_folded_between_characters),
+        cmocka_unit_test(no_line_with_an_encoded_name_is_too_long),
         cmocka_unit_test(bodies_are_quoted_printable),
         cmocka_unit_test(no_body_line_is_too_long),
         cmocka_unit_test(lines_without_a_value_are_left_out),
