@@ -193,13 +193,11 @@ def test_disabling_ends_tokens(deck):
     deck.start_auth()
     token = login(deck, ANNA).text
     assert validate(deck, token).status_code == 200
-    assert revocations(deck) == [
-        entry for entry in revocations(deck) if entry["epoch"] == 0
-    ]  # new accounts revoke nothing
+    assert revocations(deck) == []
     deck.user("disable", ANNA[0])
     expect(validate(deck, token), 403, "not_allowed")
     expect(login(deck, ANNA), 401, "invalid_credentials")
-    assert max(entry["epoch"] for entry in revocations(deck)) == 1
+    assert [entry["epoch"] for entry in revocations(deck)] == [1]
     deck.user("enable", ANNA[0])
     expect(validate(deck, token), 401, "invalid_token")
     assert validate(deck, login(deck, ANNA).text).status_code == 200

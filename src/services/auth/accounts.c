@@ -72,7 +72,6 @@ static bool insert(struct user_store *store, struct user *user, struct error *er
         return false;
     user->id = id_make();
     user->version = 1;
-    user->epoch_at_ms = user->created_at_ms;
     if (user_store_insert(store, user, error))
         return true;
     if (error->kind == ERROR_CONFLICT)

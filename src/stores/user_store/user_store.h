@@ -27,7 +27,7 @@ struct user {
     bool is_admin;
     bool is_disabled;
     int64_t epoch;       /* raised by all that must end the account's tokens */
-    int64_t epoch_at_ms; /* when it last was */
+    int64_t epoch_at_ms; /* when it last was; 0: never */
     int64_t created_at_ms;
     int64_t erased_at_ms; /* 0: not. The account is being erased */
 };

@@ -73,6 +73,13 @@ static void an_email_is_kept_in_lower_case_and_taken_once(void **state)
     assert_int_equal(error.kind, ERROR_CONFLICT);
 }
 
+/* Else gateways had to keep every account that an import made. */
+static void a_new_account_revokes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(stored.epoch_at_ms, 0);
+}
+
 static void what_must_end_tokens_raises_the_epoch(void **state)
 {
     (void)state;
@@ -165,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_email_is_kept_in_lower_case_and_taken_once, reset),
+        cmocka_unit_test_setup(a_new_account_revokes_nothing, reset),
         cmocka_unit_test_setup(what_must_end_tokens_raises_the_epoch, reset),
         cmocka_unit_test_setup(an_erased_account_keeps_no_password_and_is_not_changed_again, reset),
         cmocka_unit_test_setup(a_change_that_others_overtake_is_made_again, reset),
