@@ -8,5 +8,5 @@
 struct metrics;
 
 void http_metrics_register(struct metrics *metrics);
-/* For http_server_options.observe. */
+/* What http_server_options.observe hands on. */
 void http_metrics_observe(struct metrics *metrics, const struct http_observation *observation);

@@ -357,6 +357,14 @@ def test_every_answer_has_a_request_id_and_every_problem_its_members(deck, anna)
     assert answer.headers["X-Request-Id"] != 'a" b'
 
 
+def test_a_method_that_nobody_serves_is_no_label(deck, anna):
+    for i in range(3):
+        expect(anna.request(f"BREW{i}", "/v1/conversions"), 405, "method_not_allowed")
+    metrics = requests.get(f"http://{deck.address_of(deck.gateway, 'ops')}/metrics").text
+    assert "BREW" not in metrics
+    assert re.search(r'http_requests_total{[^}]*method="other",route="",status="405"} 3', metrics)
+
+
 def test_requests_that_are_not_http(deck, anna):
     def answer_to(text):
         with deck.connect() as connection:

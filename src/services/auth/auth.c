@@ -1,6 +1,7 @@
 #include "services/auth/auth.h"
 
 #include "base/log.h"
+#include "net/http_metrics.h"
 #include "net/ops.h"
 #include "services/auth/auth_internal.h"
 #include "services/auth/passwords.h"
@@ -56,6 +57,12 @@ static const struct metric_family login_counter[] = {
 void auth_count_login(struct auth *auth, const char *outcome)
 {
     metrics_add(ops_metrics(auth->ops), &login_counter[0], (const char *const[]){outcome}, 1);
+}
+
+static void observe(void *service, const struct http_observation *observation)
+{
+    struct auth *auth = service;
+    http_metrics_observe(ops_metrics(auth->ops), observation);
 }
 
 static void thread_close(void *service, void *state)
@@ -117,6 +124,7 @@ static bool listen_for(struct auth *auth, struct error *error)
         .service = auth,
         .thread_open = thread_open,
         .thread_close = thread_close,
+        .observe = observe,
         .thread_count =
             (unsigned)auth->settings.hashes_at_once + LOGINS_WAITING_MAX + OTHER_THREADS,
         .limits = HTTP_LIMITS_STANDARD,
@@ -152,6 +160,7 @@ static bool auth_open(const struct config *config, struct ops *ops, void **out_s
     }
     hash_gate_init(&auth->gate, auth->settings.hashes_at_once, LOGINS_WAITING_MAX);
     auth->throttle = throttle_create(auth->settings.failed_logins_max);
+    http_metrics_register(ops_metrics(ops));
     metrics_register(ops_metrics(ops), login_counter);
     ops_add_checks(ops, auth->checks);
     if (!make_secrets(auth, error) || !listen_for(auth, error)) {

@@ -1,25 +1,13 @@
 #include "services/gateway/gateway_metrics.h"
 
+#include "net/http_metrics.h"
 #include "net/metrics.h"
 #include "net/ops.h"
 #include "services/common/probes.h"
-#include <stdio.h>
 
-static const double duration_buckets[] = {0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600};
-
-enum { REQUESTS, DURATION, UPLOADS_OPEN, RECEIVED, SENT, TRANSITIONS, GONE };
+enum { UPLOADS_OPEN, RECEIVED, SENT, TRANSITIONS, GONE };
 
 static const struct metric_family families[] = {
-    [REQUESTS] = {.name = "tapedeck_http_requests_total",
-                  .type = METRIC_COUNTER,
-                  .help = "Requests that ended, by route, method and status.",
-                  .labels = {"route", "method", "status"}},
-    [DURATION] = {.name = "tapedeck_http_request_duration_seconds",
-                  .type = METRIC_HISTOGRAM,
-                  .help = "How long requests took, transfers with them.",
-                  .labels = {"route"},
-                  .buckets = duration_buckets,
-                  .bucket_count = ARRAY_COUNT(duration_buckets)},
     [UPLOADS_OPEN] = {.name = "tapedeck_uploads_in_flight",
                       .type = METRIC_GAUGE,
                       .help = "Uploads that are open."},
@@ -47,13 +35,7 @@ static void add(struct gateway *gateway, unsigned family, const char *const *val
 void gateway_observe(void *service, const struct http_observation *observation)
 {
     struct gateway *gateway = service;
-    char status[12];
-    snprintf(status, sizeof status, "%d", observation->status);
-    add(gateway, REQUESTS, (const char *const[]){observation->route, observation->method, status},
-        1);
-    metrics_observe(ops_metrics(gateway->ops), &families[DURATION],
-                    (const char *const[]){observation->route},
-                    (double)observation->duration_ms / 1000);
+    http_metrics_observe(ops_metrics(gateway->ops), observation);
 }
 
 void gateway_count_upload(struct gateway *gateway, int change)
@@ -100,6 +82,7 @@ static const struct probes_plan plan = {
 void gateway_metrics_open(struct gateway *gateway, struct ops *ops)
 {
     gateway->ops = ops;
+    http_metrics_register(ops_metrics(ops));
     metrics_register(ops_metrics(ops), families);
     probes_open(gateway->config, &plan, ops);
 }
