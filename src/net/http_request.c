@@ -233,6 +233,15 @@ const char *http_request_header(const struct http_request *request, const char *
     return NULL;
 }
 
+const char *http_request_last_header(const struct http_request *request, const char *name)
+{
+    for (size_t i = request->header_count; i > 0; i--) {
+        if (strcasecmp(request->headers[i - 1].name, name) == 0)
+            return request->headers[i - 1].value;
+    }
+    return NULL;
+}
+
 const char *http_request_query(const struct http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->target.query_count; i++) {

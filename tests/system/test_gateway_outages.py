@@ -1,5 +1,7 @@
 """What the gateway depends on is down, slow or wrong: auth, records, blobs, the queue."""
 
+import base64
+import http.client
 import sqlite3
 import threading
 
@@ -61,6 +63,33 @@ def test_logins_through_the_gateway(deck):
         requests.post(url, auth=(ANNA[0], "wrong"))
     expect(requests.post(url, auth=ANNA), 429, "too_many_requests")
     expect(requests.post(url, auth=ANNA, data=b"x" * 10_000), 413, "upload_too_large")
+
+
+def login_past_a_proxy(deck, account, *forwarded):
+    """The status of a login that came with these headers X-Forwarded-For, in this order."""
+    connection = http.client.HTTPConnection(deck.url.removeprefix("http://"), timeout=10)
+    credentials = base64.b64encode(":".join(account).encode()).decode()
+    connection.putrequest("POST", "/login")
+    connection.putheader("Authorization", f"Basic {credentials}")
+    for value in forwarded:
+        connection.putheader("X-Forwarded-For", value)
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize("trusts, others", [("on", 200), ("off", 429)])
+def test_a_client_is_who_the_nearest_proxy_says(deck, trusts, others):
+    deck.start_auth({"auth.failed_logins_max": "3"})
+    deck.start_gateway({"gateway.trust_forwarded_for": trusts})
+    wrong = (ANNA[0], "wrong")
+    assert login_past_a_proxy(deck, wrong, "192.0.2.1") == 401
+    # What stands before the proxy's own word is the client's invention.
+    assert login_past_a_proxy(deck, wrong, "198.51.100.1, 192.0.2.1") == 401
+    assert login_past_a_proxy(deck, wrong, "198.51.100.2", "192.0.2.1") == 401
+    assert login_past_a_proxy(deck, ANNA, "198.51.100.3", "192.0.2.1") == 429
+    assert login_past_a_proxy(deck, ANNA, "192.0.2.1", "198.51.100.3") == others
 
 
 def test_disabling_and_a_new_password_end_tokens(deck):

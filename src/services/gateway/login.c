@@ -32,7 +32,7 @@ static bool add_header(struct header_list *list, const char *name, const char *v
 
 static const char *client_address(const struct http_request *request)
 {
-    const char *forwarded = http_request_header(request, "X-Forwarded-For");
+    const char *forwarded = http_request_last_header(request, "X-Forwarded-For");
     if (!gateway_of(request)->settings.trusts_forwarded_for || forwarded == NULL)
         return http_request_remote_address(request);
     /* Only the last entry is the proxy's word; those before it are the client's. */
