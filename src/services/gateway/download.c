@@ -104,7 +104,7 @@ static void answer_open_error(struct http_request *request, const struct convers
 static void add_headers(struct http_request *request, const struct conversion *record,
                         const char *etag)
 {
-    char mp3_name[MP3_NAME_SIZE];
+    char mp3_name[CONVERSION_NAME_SIZE];
     CLEANUP(buffer_finish)
     struct buffer disposition = BUFFER_WITH_MAX(CONTENT_DISPOSITION_SIZE_MAX);
     const char *name = record->video.name[0] != '\0' ? record->video.name : record->mp3.id.text;

@@ -25,13 +25,12 @@ static const char *ending_of(const char *name)
     return dot != NULL && dot != name && strlen(dot) <= ENDING_SIZE_MAX ? dot : "";
 }
 
-static void cut_before_ending(const char *name, char out_name[CONVERSION_NAME_SIZE])
+/* As much of the stem as leaves room for the ending. */
+static void join(const char *stem, const char *ending, char out_name[CONVERSION_NAME_SIZE])
 {
-    const char *ending = ending_of(name);
-    size_t ending_size = strlen(ending);
-    char stem[CONVERSION_NAME_SIZE];
-    text_copy(stem, sizeof stem - ending_size, name);
-    snprintf(out_name, CONVERSION_NAME_SIZE, "%s%s", stem, ending);
+    text_copy(out_name, CONVERSION_NAME_SIZE - strlen(ending), stem);
+    size_t size = strlen(out_name);
+    snprintf(out_name + size, CONVERSION_NAME_SIZE - size, "%s", ending);
 }
 
 void video_name_clean(const void *bytes, size_t size, char out_name[CONVERSION_NAME_SIZE])
@@ -56,11 +55,13 @@ void video_name_clean(const void *bytes, size_t size, char out_name[CONVERSION_N
     if (strlen(name) < CONVERSION_NAME_SIZE)
         snprintf(out_name, CONVERSION_NAME_SIZE, "%s", name);
     else
-        cut_before_ending(name, out_name);
+        join(name, ending_of(name), out_name);
 }
 
-void video_name_to_mp3(const char *name, char out_name[MP3_NAME_SIZE])
+void video_name_to_mp3(const char *name, char out_name[CONVERSION_NAME_SIZE])
 {
-    size_t stem_size = strlen(name) - strlen(ending_of(name));
-    snprintf(out_name, MP3_NAME_SIZE, "%.*s.mp3", (int)stem_size, name);
+    char stem[CONVERSION_NAME_SIZE];
+    text_copy(stem, sizeof stem, name);
+    stem[strlen(stem) - strlen(ending_of(stem))] = '\0';
+    join(stem, ".mp3", out_name);
 }

@@ -11,6 +11,6 @@
  * bytes with what follows the last dot kept; "video" where nothing is left. */
 void video_name_clean(const void *bytes, size_t size, char out_name[CONVERSION_NAME_SIZE]);
 
-/* The name that the MP3 is offered under: the video's with ".mp3" for its ending. */
-#define MP3_NAME_SIZE (CONVERSION_NAME_SIZE + 8)
-void video_name_to_mp3(const char *name, char out_name[MP3_NAME_SIZE]);
+/* The name that the MP3 is offered under: the video's with ".mp3" for its ending. No longer than a
+ * video's, since file systems keep 255 bytes. */
+void video_name_to_mp3(const char *name, char out_name[CONVERSION_NAME_SIZE]);

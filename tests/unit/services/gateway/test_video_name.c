@@ -67,10 +67,17 @@ static void the_mp3_is_named_after_the_video(void **state)
         {"song.mp3", "song.mp3"}, {"Vol. 1, the second half", "Vol. 1, the second half.mp3"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
-        char mp3_name[MP3_NAME_SIZE];
+        char mp3_name[CONVERSION_NAME_SIZE];
         video_name_to_mp3(pairs[i][0], mp3_name);
         assert_string_equal(mp3_name, pairs[i][1]);
     }
+
+    char longest[CONVERSION_NAME_SIZE], mp3_name[CONVERSION_NAME_SIZE];
+    for (size_t i = 0; i + 1 < sizeof longest; i += 3)
+        memcpy(longest + i, "\xe2\x82\xac", 4);
+    video_name_to_mp3(longest, mp3_name);
+    assert_int_equal(strlen(mp3_name), 249 + 4); /* no character is split */
+    assert_string_equal(mp3_name + 249, ".mp3");
 }
 
 int main(void)
