@@ -144,6 +144,16 @@ def test_a_form_that_is_not_right(deck, anna, parts, code):
     wait_for(lambda: not set(deck.records()) - before, what="that nothing is left behind")
 
 
+@pytest.mark.parametrize("before, after", [(3 << 20, 0), (0, 3 << 20)])
+def test_a_form_has_little_beside_its_file(deck, anna, before, after):
+    records = set(deck.records())
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    body = b"x" * before + b"\r\n" + form(FILE) + b"x" * after
+    answer = anna.post("/upload", data=body, headers=headers)
+    expect(answer, 400, "bad_request")
+    wait_for(lambda: set(deck.records()) == records, what="that nothing is left behind")
+
+
 def test_a_form_that_ends_early_or_is_none(deck, anna):
     expect(send_form(anna, FILE, end=b""), 400, "bad_request")
     for content_type in ("multipart/form-data", "multipart/form-data; boundary=" + "b" * 100):

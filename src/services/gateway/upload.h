@@ -43,6 +43,7 @@ struct upload {
 
     /* Of a form. */
     struct multipart *form; /* owned; NULL: the body is the video */
+    uint64_t form_size;     /* all of the body so far */
     bool is_in_file, has_file, has_field_name;
     char field_name[64];
     struct buffer field_value; /* owned */

@@ -88,8 +88,10 @@ bool upload_open_form(struct upload *upload)
 bool upload_feed_form(struct upload *upload, const void *bytes, size_t size)
 {
     struct error error = {0};
+    upload->form_size += size;
     if (multipart_feed(upload->form, bytes, size, &error))
-        return true;
+        return upload->form_size - upload->size <= UPLOAD_FORM_OVERHEAD_MAX ||
+               refuse(upload, &FAILURE_BAD_REQUEST, "The form has too much beside its file.");
     if (!http_request_is_answered(upload->request))
         return refuse(upload, &FAILURE_BAD_REQUEST, error.text);
     return false;
