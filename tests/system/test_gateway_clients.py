@@ -305,6 +305,21 @@ def test_a_repeated_form_is_the_same_conversion(deck, anna):
     expect(send(b"short"), 422, "idempotency_mismatch")
 
 
+def test_a_repeated_form_that_says_more_than_its_query_is_the_same_conversion(anna):
+    def send(query):
+        return anna.post(
+            f"/v1/conversions{query}", files={"file": ("a.mp4", b"not a video")},
+            data={"name": "form.mp4", "bitrate_kbps": "96"}, headers=key("both"),
+        )
+
+    first = send("?name=query.mp4&bitrate_kbps=64")
+    assert first.json()["video"]["name"] == "query.mp4"
+    assert first.json()["options"] == {"bitrate_kbps": 64}
+    again = send("?name=query.mp4&bitrate_kbps=64")
+    assert again.status_code == 202 and again.json()["id"] == first.json()["id"]
+    expect(send("?name=query.mp4&bitrate_kbps=96"), 422, "idempotency_mismatch")
+
+
 def test_a_key_is_of_one_user_and_lives_as_long_as_its_conversion(deck, anna):
     first = anna.upload(headers=key("mine"))
     assert deck.client(BEN).upload(headers=key("mine")).json()["id"] != first.json()["id"]

@@ -62,7 +62,8 @@ static bool end_part(void *context)
         return refuse(upload, &FAILURE_OPTION_OUT_OF_RANGE, "A field of the form has a NUL in it.");
     if (strcmp(upload->field_name, "name") == 0) {
         upload->has_field_name = true;
-        video_name_clean(value, strlen(value), upload->name);
+        if (!upload->wish.has_name)
+            video_name_clean(value, strlen(value), upload->name);
         return true;
     }
     if (conversion_options_set(&upload->options, upload->field_name, value, &error))
@@ -104,6 +105,9 @@ bool upload_end_form(struct upload *upload)
         return refuse(upload, &FAILURE_BAD_REQUEST, error.text);
     if (!upload->has_file)
         return refuse(upload, &FAILURE_EXACTLY_ONE_FILE_REQUIRED, NULL);
+    /* The query stands over the form's fields: it is what a repeat is known by. */
+    if (!upload_apply_query(upload->request, &upload->options))
+        return false;
     if (!conversion_options_check(&upload->options, &error))
         return refuse(upload, error.failure != NULL ? error.failure : &FAILURE_BAD_REQUEST,
                       error.text);
