@@ -32,6 +32,8 @@ struct metrics {
     /* Set by metrics_open(), then read-only. */
     const char *service;
 
+    pthread_mutex_t turn; /* held by who runs the collectors */
+
     /* Guarded by lock. */
     pthread_mutex_t lock;
     struct collector collectors[COLLECTORS_MAX];
@@ -46,6 +48,7 @@ struct metrics *metrics_open(const char *service)
     if (metrics == NULL)
         abort();
     metrics->service = service;
+    pthread_mutex_init(&metrics->turn, NULL);
     pthread_mutex_init(&metrics->lock, NULL);
     return metrics;
 }
@@ -63,6 +66,7 @@ void metrics_close(struct metrics *metrics)
         }
     }
     pthread_mutex_destroy(&metrics->lock);
+    pthread_mutex_destroy(&metrics->turn);
     free(metrics);
 }
 
@@ -286,9 +290,12 @@ static bool add_family(const struct metrics *metrics, const struct family_state 
     return true;
 }
 
-/* Without the lock: collectors call back, and may wait for a store. */
+/* Without the lock: collectors call back, and may wait for a store. While one scrape does, others
+ * show what was collected last. */
 static void collect(struct metrics *metrics)
 {
+    if (pthread_mutex_trylock(&metrics->turn) != 0)
+        return;
     struct collector collectors[COLLECTORS_MAX];
     pthread_mutex_lock(&metrics->lock);
     size_t count = metrics->collector_count;
@@ -296,6 +303,7 @@ static void collect(struct metrics *metrics)
     pthread_mutex_unlock(&metrics->lock);
     for (size_t i = 0; i < count; i++)
         collectors[i].collect(collectors[i].context, metrics);
+    pthread_mutex_unlock(&metrics->turn);
 }
 
 bool metrics_format(struct metrics *metrics, struct buffer *out_text, struct error *error)

@@ -17,6 +17,8 @@
 
 #define CHECKS_MAX 16
 #define METRICS_SIZE_MAX ((size_t)4 << 20)
+/* One may wait for the checks, one for what /metrics collects; one is always free for /livez. */
+#define THREADS 3
 /* Results are kept so long, whoever asks how often: a probe must not become a load. */
 #define RESULTS_KEPT_MS 1000
 
@@ -33,7 +35,10 @@ struct ops {
 
     atomic_bool is_ready;
 
-    /* Guarded by lock, which is held over the checks: one at a time, and none during removal. */
+    /* Held by who runs the checks: one at a time, and none during removal. */
+    pthread_mutex_t turn;
+
+    /* Written under both locks, read under either. */
     pthread_mutex_t lock;
     struct result results[CHECKS_MAX];
     size_t result_count;
@@ -68,21 +73,33 @@ static void handle_live(struct http_request *request)
     http_answer_text(request, 200, "ok\n");
 }
 
+static void run_check(struct ops *ops, struct result *result)
+{
+    struct error error = {0};
+    bool is_ok = result->check->check(result->check->context, &error);
+    pthread_mutex_lock(&ops->lock);
+    result->is_ok = is_ok;
+    snprintf(result->reason, sizeof result->reason, "%s", error.text);
+    pthread_mutex_unlock(&ops->lock);
+    metrics_set(ops->metrics, &families[FAMILY_UP], (const char *const[]){result->check->name},
+                is_ok);
+}
+
+/* While another request waits for the checks, this one has to do with the last results: probes of a
+ * store that hangs must not hold every thread of the port, and /livez with them. */
 static void run_checks(struct ops *ops)
 {
-    int64_t now_ms = clock_boot_ms();
-    if (ops->is_checked && now_ms - ops->checked_ms < RESULTS_KEPT_MS)
+    if (pthread_mutex_trylock(&ops->turn) != 0)
         return;
-    for (size_t i = 0; i < ops->result_count; i++) {
-        struct result *result = &ops->results[i];
-        struct error error = {0};
-        result->is_ok = result->check->check(result->check->context, &error);
-        snprintf(result->reason, sizeof result->reason, "%s", error.text);
-        metrics_set(ops->metrics, &families[FAMILY_UP], (const char *const[]){result->check->name},
-                    result->is_ok);
+    if (!ops->is_checked || clock_boot_ms() - ops->checked_ms >= RESULTS_KEPT_MS) {
+        for (size_t i = 0; i < ops->result_count; i++)
+            run_check(ops, &ops->results[i]);
+        pthread_mutex_lock(&ops->lock);
+        ops->checked_ms = clock_boot_ms();
+        ops->is_checked = true;
+        pthread_mutex_unlock(&ops->lock);
     }
-    ops->checked_ms = clock_boot_ms();
-    ops->is_checked = true;
+    pthread_mutex_unlock(&ops->turn);
 }
 
 static json_t *result_to_json(const struct result *result)
@@ -101,8 +118,8 @@ static void handle_ready(struct http_request *request)
     struct ops *ops = http_request_service(request);
     json_t *checks = json_array_make();
     bool is_ready = atomic_load(&ops->is_ready);
-    pthread_mutex_lock(&ops->lock);
     run_checks(ops);
+    pthread_mutex_lock(&ops->lock);
     for (size_t i = 0; i < ops->result_count; i++) {
         const struct result *result = &ops->results[i];
         is_ready = is_ready && (result->is_ok || result->check->is_shared);
@@ -159,6 +176,7 @@ bool ops_open(const char *listen, const char *service, struct ops **out_ops, str
     CLEANUP(ops_closep) struct ops *ops = calloc(1, sizeof *ops);
     if (ops == NULL)
         abort();
+    pthread_mutex_init(&ops->turn, NULL);
     pthread_mutex_init(&ops->lock, NULL);
     ops->metrics = metrics_open(service);
     metrics_register(ops->metrics, families);
@@ -169,7 +187,7 @@ bool ops_open(const char *listen, const char *service, struct ops **out_ops, str
         .listen = listen,
         .routes = routes,
         .service = ops,
-        .thread_count = 2,
+        .thread_count = THREADS,
         .limits = HTTP_LIMITS_STANDARD,
         .is_quiet = true,
     };
@@ -190,15 +208,27 @@ struct metrics *ops_metrics(struct ops *ops)
     return ops->metrics;
 }
 
+static void lock_results(struct ops *ops)
+{
+    pthread_mutex_lock(&ops->turn);
+    pthread_mutex_lock(&ops->lock);
+}
+
+static void unlock_results(struct ops *ops)
+{
+    pthread_mutex_unlock(&ops->lock);
+    pthread_mutex_unlock(&ops->turn);
+}
+
 void ops_add_checks(struct ops *ops, const struct ops_check *checks)
 {
-    pthread_mutex_lock(&ops->lock);
+    lock_results(ops);
     for (; checks->name != NULL; checks++) {
         assert(ops->result_count < CHECKS_MAX);
         ops->results[ops->result_count++] = (struct result){.check = checks};
     }
     ops->is_checked = false;
-    pthread_mutex_unlock(&ops->lock);
+    unlock_results(ops);
 }
 
 static bool is_of(const struct ops_check *checks, const struct ops_check *check)
@@ -213,13 +243,13 @@ static bool is_of(const struct ops_check *checks, const struct ops_check *check)
 void ops_remove_checks(struct ops *ops, const struct ops_check *checks)
 {
     size_t kept = 0;
-    pthread_mutex_lock(&ops->lock);
+    lock_results(ops);
     for (size_t i = 0; i < ops->result_count; i++) {
         if (!is_of(checks, ops->results[i].check))
             ops->results[kept++] = ops->results[i];
     }
     ops->result_count = kept;
-    pthread_mutex_unlock(&ops->lock);
+    unlock_results(ops);
 }
 
 void ops_set_ready(struct ops *ops, bool is_ready)
@@ -234,6 +264,7 @@ void ops_close(struct ops *ops)
     http_server_close(ops->server);
     metrics_close(ops->metrics);
     pthread_mutex_destroy(&ops->lock);
+    pthread_mutex_destroy(&ops->turn);
     free(ops);
 }
 

@@ -5,6 +5,8 @@
 #include "net/http_metrics.h"
 #include "net/metrics.h"
 #include "support/cmocka_all.h"
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +96,76 @@ static void only_what_is_our_own_makes_it_unready(void **state)
     assert_answer(ops, "/readyz", 200, "\"checks\":[]");
 }
 
+/* A store that does not answer until it is let go. */
+struct hanging {
+    struct ops *ops;
+    const char *path;
+    sem_t entered, let_go;
+};
+
+static void hang(struct hanging *hanging)
+{
+    sem_post(&hanging->entered);
+    sem_wait(&hanging->let_go);
+}
+
+static bool hanging_check(void *context, struct error *error)
+{
+    (void)error;
+    hang(context);
+    return true;
+}
+
+static void hanging_collector(void *context, struct metrics *metrics)
+{
+    (void)metrics;
+    hang(context);
+}
+
+static void *ask(void *context)
+{
+    const struct hanging *hanging = context;
+    struct http_client_answer answer = get(hanging->ops, hanging->path);
+    http_client_answer_finish(&answer);
+    return NULL;
+}
+
+static pthread_t begin_to_hang(struct hanging *hanging)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, ask, hanging), 0);
+    sem_wait(&hanging->entered);
+    return thread;
+}
+
+static void it_lives_while_its_stores_hang(void **state)
+{
+    struct ops *ops = *state;
+    struct hanging check = {.ops = ops, .path = "/readyz"};
+    struct hanging gauge = {.ops = ops, .path = "/metrics"};
+    const struct ops_check checks[] = {
+        {.name = "store", .check = hanging_check, .context = &check},
+        {0},
+    };
+    sem_init(&check.entered, 0, 0);
+    sem_init(&check.let_go, 0, 0);
+    sem_init(&gauge.entered, 0, 0);
+    sem_init(&gauge.let_go, 0, 0);
+    ops_add_checks(ops, checks);
+    ops_set_ready(ops, true);
+    metrics_collect(ops_metrics(ops), hanging_collector, &gauge);
+    pthread_t threads[] = {begin_to_hang(&check), begin_to_hang(&gauge)};
+    assert_answer(ops, "/readyz", 503, "\"ready\":false");
+    assert_answer(ops, "/metrics", 200, "tapedeck_build_info");
+    assert_answer(ops, "/livez", 200, "ok");
+    sem_post(&check.let_go);
+    sem_post(&gauge.let_go);
+    for (size_t i = 0; i < ARRAY_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    assert_answer(ops, "/readyz", 200, "\"ready\":true");
+    ops_remove_checks(ops, checks);
+}
+
 static void metrics_are_shown(void **state)
 {
     struct ops *ops = *state;
@@ -115,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         on_ops(it_lives_before_it_is_ready),
         on_ops(only_what_is_our_own_makes_it_unready),
+        on_ops(it_lives_while_its_stores_hang),
         on_ops(metrics_are_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
