@@ -273,12 +273,26 @@ void process_describe_status(int status, char out_text[PROCESS_STATUS_SIZE])
     snprintf(out_text, PROCESS_STATUS_SIZE, "exit status %d", WEXITSTATUS(status));
 }
 
+/* Whoever started us may have had signals ignored, and an ignored one comes through a signalfd all
+ * the same. Of SIGHUP that is nohup's wish; of SIGCHLD it would hide how children end. */
+static bool heed(int number)
+{
+    struct sigaction action;
+    bool is_ignored = sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+    if (is_ignored && number == SIGHUP)
+        return false;
+    if (is_ignored)
+        signal(number, SIG_DFL);
+    return true;
+}
+
 bool process_signals_open(const int *signals, int *out_fd, struct error *error)
 {
     sigset_t set;
     sigemptyset(&set);
     for (; *signals != 0; signals++)
-        sigaddset(&set, *signals);
+        if (heed(*signals))
+            sigaddset(&set, *signals);
     int errno_value = pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (errno_value != 0)
         return error_set_errno(error, errno_value, "block signals");

@@ -40,7 +40,8 @@ void process_kill(pid_t pid); /* SIGKILL, and reaps it */
 void process_describe_status(int status, char out_text[PROCESS_STATUS_SIZE]);
 
 /* Blocks these signals in this thread, and so in all threads made from now on, and returns a
- * signalfd that reads them: signals become a readable descriptor. Ends with 0. */
+ * signalfd that reads them: signals become a readable descriptor. Ends with 0. A SIGHUP that nohup
+ * had ignored stays so. */
 MUST_CHECK bool process_signals_open(const int *signals, int *out_fd, struct error *error);
 
 /* As many descriptors as the system lets this process have: connections and uploads take some each,

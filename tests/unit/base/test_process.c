@@ -271,6 +271,25 @@ static void a_signal_becomes_readable(void **state)
     assert_int_equal(info.ssi_signo, SIGUSR2);
 }
 
+static void nohup_is_heeded_and_the_end_of_children_is_not_lost(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    CLEANUP(file_closep) int fd = -1;
+    const int signals[] = {SIGHUP, SIGCHLD, 0};
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN);
+    assert_true(process_signals_open(signals, &fd, &error));
+    kill(getpid(), SIGHUP);
+    CLEANUP(buffer_finish) struct buffer text = BUFFER_WITH_MAX(100);
+    int status = run_script("exit 3", NULL, 0, NULL, &text);
+    assert_int_equal(WEXITSTATUS(status), 3);
+    struct signalfd_siginfo info;
+    assert_int_equal(read(fd, &info, sizeof info), sizeof info);
+    assert_int_equal(info.ssi_signo, SIGCHLD);
+    signal(SIGHUP, SIG_DFL);
+}
+
 static void a_program_knows_where_it_lies(void **state)
 {
     (void)state;
@@ -298,6 +317,7 @@ int main(void)
         cmocka_unit_test(threads_may_start_children_at_once),
         cmocka_unit_test(a_status_reads_well),
         cmocka_unit_test(a_signal_becomes_readable),
+        cmocka_unit_test(nohup_is_heeded_and_the_end_of_children_is_not_lost),
         cmocka_unit_test(a_program_knows_where_it_lies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
