@@ -36,7 +36,11 @@ static const struct limit {
 static bool set_limit(const char *name, __rlimit_resource_t resource, uint64_t most,
                       struct error *error)
 {
-    const struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+    struct rlimit limit;
+    /* A harder limit that is there already stays: raising it is not ours to do. */
+    if (getrlimit(resource, &limit) == 0 && limit.rlim_max < most)
+        most = limit.rlim_max;
+    limit = (struct rlimit){.rlim_cur = most, .rlim_max = most};
     if (setrlimit(resource, &limit) != 0)
         return error_set_errno(error, errno, "limit %s", name);
     return true;

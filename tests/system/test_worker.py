@@ -3,6 +3,7 @@ parent."""
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -156,6 +157,16 @@ def test_limits_are_in_force_while_it_works(running):
     assert re.search(r"NoNewPrivs:\s+1", work.file("status"))
     environment = work.file("environ").split("\0")
     assert environment == ["LC_ALL=C", ""]
+
+
+def test_a_limit_that_is_lower_already_stays(here):
+    """As a container or `ulimit -v` sets it."""
+    lower = 1 << 30
+    result = here.run(
+        media.clip(5),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (lower, lower)),
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def limit(work, name):
