@@ -1,38 +1,12 @@
 #include "media/id3.h"
 
 #include "base/text.h"
-#include <stdio.h>
 #include <string.h>
 
-enum {
-    HEADER_SIZE = 10,
-    ENCODING_UTF8 = 3,
-    PICTURE_FRONT_COVER = 3,
-    TOC_TOP_LEVEL_ORDERED = 3,
-};
-#define NO_OFFSET 0xffffffffU
+enum { HEADER_SIZE = 10, ENCODING_UTF8 = 3 };
 
-/* One frame's content, before it is known whether it fits. */
-#define FRAME_SIZE_MAX (ID3_PICTURE_SIZE_MAX + 256)
-
-static void add(struct buffer *content, const void *bytes, size_t size)
-{
-    /* A content that grew past its maximum is dropped as a whole by add_frame(). */
-    if (!buffer_append(content, bytes, size, NULL))
-        content->size_max = 0;
-}
-
-static void add_byte(struct buffer *content, unsigned char byte)
-{
-    add(content, &byte, 1);
-}
-
-static void add_number(struct buffer *content, uint32_t number)
-{
-    unsigned char bytes[4] = {(unsigned char)(number >> 24), (unsigned char)(number >> 16),
-                              (unsigned char)(number >> 8), (unsigned char)number};
-    add(content, bytes, sizeof bytes);
-}
+/* Three bytes for each that is not UTF-8, and what stands before a text. */
+#define CONTENT_SIZE_MAX (3 * ID3_TEXT_SIZE_MAX + 16)
 
 /* Sizes have seven bits a byte, so that no byte looks like the start of an MPEG frame. */
 static void format_size(size_t size, unsigned char out_bytes[4])
@@ -41,102 +15,40 @@ static void format_size(size_t size, unsigned char out_bytes[4])
         out_bytes[i] = (unsigned char)(size >> 7 * (3 - i) & 0x7f);
 }
 
-static void add_frame(struct buffer *to, const char frame_id[5], struct buffer *content)
+static bool append_frame(struct buffer *tag, const char frame_id[5], const struct buffer *content)
 {
     unsigned char header[HEADER_SIZE] = {0};
     memcpy(header, frame_id, 4);
     format_size(content->size, header + 4);
-    size_t room = to->size_max - to->size;
-    if (content->size_max != 0 && content->size != 0 && room >= HEADER_SIZE &&
-        content->size <= room - HEADER_SIZE) {
-        add(to, header, sizeof header);
-        add(to, content->bytes, content->size);
-    }
-    buffer_finish(content);
+    return buffer_append(tag, header, sizeof header, NULL) &&
+           buffer_append(tag, content->bytes, content->size, NULL);
 }
 
-/* False: nothing is left of it. */
-static bool clean(const char *text, struct buffer *out_text)
+/* `start` is what the content begins with: the encoding, and what a frame has before its text. */
+static void add_frame(struct buffer *tag, const char frame_id[5], const char *start,
+                      size_t start_size, const char *text)
 {
     char cut[ID3_TEXT_SIZE_MAX + 1];
+    size_t size_before = tag->size;
+    CLEANUP(buffer_finish) struct buffer content = BUFFER_WITH_MAX(CONTENT_SIZE_MAX);
     text_copy(cut, sizeof cut, text);
-    *out_text = BUFFER_WITH_MAX(3 * sizeof cut);
-    return text_clean(cut, strlen(cut), out_text, NULL) && out_text->size > 0;
-}
-
-static void add_text_frame(struct buffer *to, const char frame_id[5], const char *prefix,
-                           size_t prefix_size, const char *text)
-{
-    struct buffer cleaned;
-    struct buffer content = BUFFER_WITH_MAX(FRAME_SIZE_MAX);
-    if (clean(text, &cleaned)) {
-        add_byte(&content, ENCODING_UTF8);
-        add(&content, prefix, prefix_size);
-        add(&content, cleaned.bytes, cleaned.size);
-    }
-    buffer_finish(&cleaned);
-    add_frame(to, frame_id, &content);
+    bool is_whole = buffer_append(&content, start, start_size, NULL) &&
+                    text_clean(cut, strlen(cut), &content, NULL);
+    if (is_whole && content.size > start_size && !append_frame(tag, frame_id, &content))
+        buffer_truncate(tag, size_before);
 }
 
 void id3_add_text(struct buffer *tag, const char frame_id[5], const char *text)
 {
-    add_text_frame(tag, frame_id, "", 0, text);
+    static const char start[] = {ENCODING_UTF8};
+    add_frame(tag, frame_id, start, sizeof start, text);
 }
 
 void id3_add_comment(struct buffer *tag, const char *text)
 {
     /* No known language, and an empty description with its NUL. */
-    static const char prefix[] = "und";
-    add_text_frame(tag, "COMM", prefix, sizeof prefix, text);
-}
-
-void id3_add_picture(struct buffer *tag, const char *media_type, const void *bytes, size_t size)
-{
-    struct buffer content = BUFFER_WITH_MAX(FRAME_SIZE_MAX);
-    if (size == 0 || size > ID3_PICTURE_SIZE_MAX)
-        return;
-    add_byte(&content, ENCODING_UTF8);
-    add(&content, media_type, strlen(media_type) + 1);
-    add_byte(&content, PICTURE_FRONT_COVER);
-    add_byte(&content, '\0'); /* no description */
-    add(&content, bytes, size);
-    add_frame(tag, "APIC", &content);
-}
-
-static size_t chapter_name(unsigned index, char out_name[16])
-{
-    int size = snprintf(out_name, 16, "ch%u", index);
-    return (size_t)size + 1;
-}
-
-void id3_add_chapter(struct buffer *tag, unsigned index, uint32_t start_ms, uint32_t end_ms,
-                     const char *title)
-{
-    struct buffer content = BUFFER_WITH_MAX(FRAME_SIZE_MAX);
-    char name[16];
-    add(&content, name, chapter_name(index, name));
-    add_number(&content, start_ms);
-    add_number(&content, end_ms);
-    add_number(&content, NO_OFFSET);
-    add_number(&content, NO_OFFSET);
-    if (title != NULL)
-        id3_add_text(&content, "TIT2", title);
-    add_frame(tag, "CHAP", &content);
-}
-
-void id3_add_chapter_list(struct buffer *tag, unsigned count)
-{
-    struct buffer content = BUFFER_WITH_MAX(FRAME_SIZE_MAX);
-    if (count == 0 || count > 255) /* the list counts in one byte */
-        return;
-    add(&content, "toc", sizeof "toc");
-    add_byte(&content, TOC_TOP_LEVEL_ORDERED);
-    add_byte(&content, (unsigned char)count);
-    for (unsigned i = 0; i < count; i++) {
-        char name[16];
-        add(&content, name, chapter_name(i, name));
-    }
-    add_frame(tag, "CTOC", &content);
+    static const char start[] = {ENCODING_UTF8, 'u', 'n', 'd', '\0'};
+    add_frame(tag, "COMM", start, sizeof start, text);
 }
 
 void id3_finish(struct buffer *tag)
@@ -146,8 +58,8 @@ void id3_finish(struct buffer *tag)
     unsigned char header[HEADER_SIZE] = {'I', 'D', '3', 4, 0, 0};
     format_size(tag->size, header + 6);
     struct buffer whole = BUFFER_WITH_MAX(tag->size_max + HEADER_SIZE);
-    add(&whole, header, sizeof header);
-    add(&whole, tag->bytes, tag->size);
+    ignore_failure(buffer_append(&whole, header, sizeof header, NULL) &&
+                   buffer_append(&whole, tag->bytes, tag->size, NULL));
     buffer_finish(tag);
     *tag = whole;
 }

@@ -67,23 +67,6 @@ static void what_does_not_fit_is_left_out(void **state)
     buffer_finish(&tag);
 }
 
-static void a_picture_and_chapters_are_framed(void **state)
-{
-    (void)state;
-    struct buffer tag = BUFFER_WITH_MAX(ID3_SIZE_MAX);
-    id3_add_picture(&tag, "image/png", "PNG", 3);
-    id3_add_chapter(&tag, 0, 0, 0x01020304, "One");
-    id3_add_chapter_list(&tag, 1);
-    static const char expected[] = "APIC\0\0\0\x10\0\0\3image/png\0\3\0PNG"
-                                   "CHAP\0\0\0\x22\0\0ch0\0\0\0\0\0\1\2\3\4"
-                                   "\xff\xff\xff\xff\xff\xff\xff\xff"
-                                   "TIT2\0\0\0\4\0\0\3One"
-                                   "CTOC\0\0\0\x0a\0\0toc\0\3\1ch0\0";
-    assert_int_equal(tag.size, sizeof expected - 1);
-    assert_memory_equal(tag.bytes, expected, sizeof expected - 1);
-    buffer_finish(&tag);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,7 +75,6 @@ int main(void)
         cmocka_unit_test(sizes_have_seven_bits_a_byte),
         cmocka_unit_test(a_hostile_text_is_cut_and_made_utf8),
         cmocka_unit_test(what_does_not_fit_is_left_out),
-        cmocka_unit_test(a_picture_and_chapters_are_framed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
