@@ -136,6 +136,10 @@ static bool run(struct conversion *conversion, const AVFrame *first,
     if (succeeded) {
         succeeded = decode(conversion, format, first, error);
         sound_format_finish(format);
+        /* Resampling takes some sound to begin with: of a few samples nothing may come out. */
+        if (succeeded && sound_format_samples(format) == 0)
+            succeeded = error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_DAMAGED,
+                                          "the sound is too short for its new sample rate");
         /* Where both failed, the decoder's reason stands: it came first, or the ring had stopped
          * and decoding did not fail. */
         bool is_encoded =

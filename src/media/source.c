@@ -7,6 +7,7 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avstring.h>
+#include <libavutil/common.h>
 #include <libavutil/parseutils.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,6 @@ struct source {
 
     uint64_t samples; /* decoded so far */
     int64_t end_pts;  /* the latest that a packet reached */
-    uint32_t rate_hz; /* of the first frame */
     unsigned packets_without_sound;
     bool is_drained;      /* the last packet went to the decoder */
     bool has_read_failed; /* the container broke before its end */
@@ -289,13 +289,13 @@ static bool read_packet(struct source *source)
 
 static void note(struct source *source)
 {
+    const AVPacket *packet = source->packet;
     source->packets_without_sound++;
-    if (source->packet->pts != AV_NOPTS_VALUE &&
-        source->packet->pts < INT64_MAX - source->packet->duration &&
-        source->packet->pts + source->packet->duration > source->end_pts)
-        source->end_pts = source->packet->pts + source->packet->duration;
-    source->is_last_corrupt = (source->packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
-    if (av_packet_get_side_data(source->packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL) != NULL)
+    int64_t end_pts = av_sat_add64(packet->pts, packet->duration);
+    if (packet->pts != AV_NOPTS_VALUE && end_pts > source->end_pts)
+        source->end_pts = end_pts;
+    source->is_last_corrupt = (packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
+    if (av_packet_get_side_data(packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL) != NULL)
         source->is_encrypted = true;
 }
 
@@ -353,8 +353,6 @@ bool source_read(struct source *source, const AVFrame **out_frame, struct error 
     }
     source->packets_without_sound = 0;
     source->samples += (uint64_t)source->frame->nb_samples;
-    if (source->rate_hz == 0)
-        source->rate_hz = (uint32_t)source->frame->sample_rate;
     *out_frame = source->frame;
     return true;
 }
@@ -414,9 +412,11 @@ bool source_is_truncated(const struct source *source)
 
 const char *source_tag(const struct source *source, const char *name)
 {
-    /* Ogg has its tags on the stream; everything else for the whole file. */
+    /* Ogg has its tags on the stream; elsewhere a stream's title is its track's name ("Stereo"). */
+    bool is_track_name =
+        strcmp(name, "title") == 0 && strcmp(source->format->iformat->name, "ogg") != 0;
     const AVDictionaryEntry *entry = av_dict_get(source->format->metadata, name, NULL, 0);
-    if (entry == NULL)
+    if (entry == NULL && !is_track_name)
         entry = av_dict_get(source->stream->metadata, name, NULL, 0);
     return entry != NULL ? entry->value : NULL;
 }

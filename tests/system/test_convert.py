@@ -3,6 +3,7 @@ makes, and a reason for what cannot be converted."""
 
 import json
 import subprocess
+import wave
 
 import pytest
 
@@ -257,6 +258,13 @@ def test_tags_are_carried_over(here):
     }
 
 
+def test_a_tracks_name_is_no_title(here):
+    source = clip("named-track.mkv", "-c:a", "aac", "-metadata:s:a:0", "title=Stereo")
+    assert "TIT2" not in Mp3(here.convert(source)).tags
+    source = tone("titled.ogg", "-c:a", "libvorbis", "-metadata", "title=Lied")
+    assert Mp3(here.convert(source)).tags["TIT2"] == "Lied"
+
+
 def test_given_tags_come_first_and_none_leaves_only_those(here):
     given = ["--title", "Neu", "--year", "1999"]
     tags = Mp3(here.convert(tagged(), *given)).tags
@@ -315,6 +323,17 @@ def test_a_cut_mp4_without_its_index_is_damaged(here):
     source = here.path / "cut.mp4"
     source.write_bytes(whole[: len(whole) // 2])
     here.refuse(source, "damaged")
+
+
+def test_sound_too_short_to_resample_is_damaged(here):
+    source = here.path / "click.wav"
+    with wave.open(str(source), "wb") as click:
+        click.setnchannels(1)
+        click.setsampwidth(2)
+        click.setframerate(48000)
+        click.writeframes(b"\x10\0" * 10)
+    assert Mp3(here.convert(source)).samples == 10
+    here.refuse(source, "damaged", "--sample-rate-hz", "8000")
 
 
 def test_noise_in_the_middle_is_left_out(here):
