@@ -73,7 +73,8 @@ static bool open_work(struct work *work, struct error *error)
     if (convert_input_is_file(work->input, request->output))
         return error_set(error, ERROR_CONFLICT, "%.150s is the input itself: name another output",
                          request->output);
-    return convert_output_open(request->output, request->is_forced, &work->output, error);
+    return convert_output_open(request->output, request->is_forced, work->cancel_fd, &work->output,
+                               error);
 }
 
 static bool convert(struct work *work, struct worker_result *out_result, struct error *error)

@@ -70,6 +70,8 @@ static bool take_option(struct conversion_options *options, char **arguments, in
 static bool take_file(struct convert_request *request, const char *argument, const char **output,
                       struct error *error)
 {
+    if (argument[0] == '\0')
+        return error_set(error, ERROR_BAD_INPUT, "a file without a name");
     if (request->input == NULL)
         request->input = argument;
     else if (*output == NULL)
@@ -115,14 +117,21 @@ static bool name_output(struct convert_request *request, const char *folder, str
                      (int)size, name);
 }
 
+/* Also one that is missing, where the name says that it is to be one. */
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return (path[0] != '\0' && path[strlen(path) - 1] == '/') ||
+           (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+}
+
 /* What comes from a pipe goes to one. */
 static bool choose_output(struct convert_request *request, const char *output, struct error *error)
 {
-    struct stat status;
     bool is_pipe = strcmp(request->input, "-") == 0;
     if (output == NULL && !is_pipe)
         return name_output(request, "", error);
-    if (output != NULL && !is_pipe && stat(output, &status) == 0 && S_ISDIR(status.st_mode))
+    if (output != NULL && !is_pipe && is_folder(output))
         return name_output(request, output, error);
     return file_path(request->output, error, "%s", output != NULL ? output : "-");
 }

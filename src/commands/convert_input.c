@@ -31,8 +31,10 @@ static bool open_path(struct convert_input *input, const char *path, struct erro
     if (is_standard && isatty(STDIN_FILENO))
         return error_set(error, ERROR_BAD_INPUT,
                          "standard input is a terminal: name a file, or pipe one in");
-    input->fd =
-        is_standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    /* Opening a named pipe would wait for its writer, deaf to Ctrl-C: poll_input() waits instead.
+     */
+    input->fd = is_standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                            : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (input->fd < 0)
         return error_set_errno(error, errno, "%s", path);
     if (fstat(input->fd, &input->status) != 0)
@@ -52,7 +54,7 @@ static bool poll_input(const struct convert_input *input, struct error *error)
     };
     while (poll(fds, ARRAY_COUNT(fds), -1) < 0 && errno == EINTR)
         continue;
-    return fds[1].revents == 0 || error_set(error, ERROR_CONFLICT, "cancelled");
+    return fds[1].revents == 0 || error_set(error, ERROR_UNAVAILABLE, "told to stop");
 }
 
 /* One step of the pipe into the spool. */

@@ -5,13 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COPY_SIZE 65536
+/* What a pipe that can be written to takes at once, without waiting (pipe(7)). */
+#define COPY_SIZE PIPE_BUF
 
 struct convert_output {
     char path[FILE_PATH_SIZE];
@@ -19,6 +22,7 @@ struct convert_output {
     int fd;                           /* owned; the MP3 as it grows */
     int stream_fd;                    /* owned; where it goes at the end; -1: a file */
     bool is_forced;
+    int cancel_fd;
 };
 
 static bool hidden_path(struct convert_output *output, const char *suffix, struct error *error)
@@ -88,8 +92,8 @@ static bool open_any(struct convert_output *output, struct error *error)
     return open_file(output, error);
 }
 
-bool convert_output_open(const char *path, bool is_forced, struct convert_output **out_output,
-                         struct error *error)
+bool convert_output_open(const char *path, bool is_forced, int cancel_fd,
+                         struct convert_output **out_output, struct error *error)
 {
     CLEANUP(convert_output_closep) struct convert_output *output = calloc(1, sizeof *output);
     if (output == NULL)
@@ -97,6 +101,7 @@ bool convert_output_open(const char *path, bool is_forced, struct convert_output
     output->fd = -1;
     output->stream_fd = -1;
     output->is_forced = is_forced;
+    output->cancel_fd = cancel_fd;
     if (!file_path(output->path, error, "%s", path) || !open_any(output, error))
         return false;
     *out_output = output;
@@ -113,6 +118,17 @@ bool convert_output_write_at(void *context, uint64_t offset, const void *bytes, 
     return true;
 }
 
+static bool poll_stream(const struct convert_output *output, struct error *error)
+{
+    struct pollfd fds[] = {
+        {.fd = output->stream_fd, .events = POLLOUT},
+        {.fd = output->cancel_fd, .events = POLLIN},
+    };
+    while (poll(fds, ARRAY_COUNT(fds), -1) < 0 && errno == EINTR)
+        continue;
+    return fds[1].revents == 0 || error_set(error, ERROR_UNAVAILABLE, "told to stop");
+}
+
 static bool copy_to_stream(struct convert_output *output, struct error *error)
 {
     char bytes[COPY_SIZE];
@@ -122,6 +138,8 @@ static bool copy_to_stream(struct convert_output *output, struct error *error)
             return false;
         if (size == 0)
             return true;
+        if (!poll_stream(output, error))
+            return false;
         if (!file_write(output->stream_fd, bytes, size, error))
             return error_prefix(error, "write %.100s", output->path);
     }
@@ -154,12 +172,21 @@ static bool refuse_existing(const struct convert_output *output, struct error *e
                      output->path);
 }
 
+/* FAT knows no links, and NFS no such renaming. A hidden name that is left is taken away by close.
+ */
+static bool rename_without_replacing(const char *from, const char *to)
+{
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ||
+           (errno == EINVAL && link(from, to) == 0);
+}
+
 static bool name_without_replacing(struct convert_output *output, struct error *error)
 {
-    bool is_named = output->hidden_path[0] == '\0' ? link_unnamed(output, output->path) == 0
-                                                   : link(output->hidden_path, output->path) == 0;
+    bool is_named = output->hidden_path[0] == '\0'
+                        ? link_unnamed(output, output->path) == 0
+                        : rename_without_replacing(output->hidden_path, output->path);
     if (is_named)
-        return true; /* a hidden name is taken away by close */
+        return true;
     if (errno == EEXIST)
         return refuse_existing(output, error);
     return error_set_errno(error, errno, "%s", output->path);

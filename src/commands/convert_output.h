@@ -11,8 +11,9 @@
 
 struct convert_output;
 
-/* "-" is standard output. ERROR_CONFLICT where the file is there and `is_forced` is not set. */
-MUST_CHECK bool convert_output_open(const char *path, bool is_forced,
+/* "-" is standard output. `cancel_fd` readable ends a wait for whoever reads it. ERROR_CONFLICT
+ * where the file is there and `is_forced` is not set. */
+MUST_CHECK bool convert_output_open(const char *path, bool is_forced, int cancel_fd,
                                     struct convert_output **out_output, struct error *error);
 /* As struct worker_callbacks wants it; the context is the output. */
 MUST_CHECK bool convert_output_write_at(void *output, uint64_t offset, const void *bytes,

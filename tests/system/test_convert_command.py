@@ -1,10 +1,13 @@
 """`tapedeck convert` as a command: what it says, what it leaves, how it ends."""
 
+import array
+import fcntl
 import os
 import pty
 import re
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -159,6 +162,92 @@ def test_whatever_stops_it_no_half_file_and_no_worker_is_left(here, number):
         assert process.returncode == 1
 
 
+@pytest.mark.parametrize("waits_for", ["a writer", "bytes", "a reader"])
+def test_what_waits_for_others_can_be_stopped(here, waits_for):
+    os.mkfifo(here.path / "pipe")
+    source, target = (media.clip(60), "-") if waits_for == "a reader" else ("pipe", "out.mp3")
+    process = subprocess.Popen(
+        [TAPEDECK, "convert", source, target],
+        cwd=here.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    if waits_for == "bytes":
+        writer = os.open(here.path / "pipe", os.O_RDWR)
+    if waits_for == "a reader":
+        wait_for(lambda: not workers_of(process.pid) and is_full(process.stdout), what="an MP3")
+    else:
+        wait_for(lambda: workers_of(process.pid), what="a worker")
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=5) == 1
+    assert process.stderr.read() == b"tapedeck convert: told to stop\n"
+    assert [path.name for path in here.path.iterdir()] == ["pipe"]
+    if waits_for == "bytes":
+        os.close(writer)
+
+
+def is_full(pipe):
+    """Not one more page fits: whoever writes to it waits."""
+    held = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, held)
+    return held[0] > fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) - 4096
+
+
+def test_what_nohup_started_outlives_the_terminal(here):
+    process = subprocess.Popen(
+        ["nohup", TAPEDECK, "convert", "--quiet", media.clip(60), "out.mp3"],
+        cwd=here.path,
+        stderr=subprocess.PIPE,
+    )
+    worker = wait_for(lambda: workers_of(process.pid), what="a worker")[0]
+    wait_for(lambda: cpu_seconds(worker) > 0, what="work")
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=30) == 0, process.stderr.read()
+    assert Mp3(here.path / "out.mp3").samples > 0
+
+
+# Files without a name, and links, as FAT has them.
+FAT = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <unistd.h>
+int open64(const char *path, int flags, ...)
+{
+    int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
+    va_list more;
+    va_start(more, flags);
+    int mode = va_arg(more, int);
+    va_end(more);
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        return errno = EOPNOTSUPP, -1;
+    return real(path, flags, mode);
+}
+int link(const char *from, const char *to)
+{
+    (void)from, (void)to;
+    return errno = EPERM, -1;
+}
+"""
+
+
+def test_a_disk_without_links_gets_the_mp3_too(here, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fat")
+    (folder / "fat.c").write_text(FAT)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "fat.so", "fat.c"], cwd=folder, check=True)
+    like_fat = {**os.environ, "LD_PRELOAD": str(folder / "fat.so")}
+    assert here.run(media.clip(5), "out.mp3", env=like_fat).returncode == 0
+    whole = (here.path / "out.mp3").read_bytes()
+    assert here.run(media.clip(5), "out.mp3", env=like_fat).returncode == 1
+    assert here.run(media.clip(5), "out.mp3", "--force", env=like_fat).returncode == 0
+    assert here.run(media.clip(5), "-", env=like_fat).stdout == whole
+    assert list(here.path.iterdir()) == [here.path / "out.mp3"]
+    assert (here.path / "out.mp3").read_bytes() == whole
+
+
 def test_a_worker_that_dies_is_an_error(here):
     process = subprocess.Popen(
         [TAPEDECK, "convert", media.long_clip(60), "out.mp3"],
@@ -201,6 +290,7 @@ def is_running(pid):
     [
         ([], b"which video?"),
         (["a", "b", "c"], b"more than two files"),
+        (["a", ""], b"a file without a name"),
         (["a", "--nothing"], b"there is no option --nothing"),
         (["a", "-x"], b"there is no option -x"),
         (["a", "--title"], b"--title needs a value"),
@@ -233,6 +323,8 @@ def test_what_cannot_be_opened_ends_with_1(here):
     assert result.returncode == 1 and b"is a folder" in result.stderr
     result = here.run(media.clip(5), "no/folder/out.mp3")
     assert result.returncode == 1 and b"no/folder/out.mp3: No such file" in result.stderr
+    result = here.run(media.clip(5), "folder/")
+    assert result.returncode == 1 and b"folder//clip-5.mp3: No such file" in result.stderr
     assert list(here.path.iterdir()) == []
 
 
