@@ -19,14 +19,14 @@ static const char *next_line(const char *line)
     return end != NULL ? end + 1 : line + strlen(line);
 }
 
-/* "# HELP name …" and "# TYPE name …"; NULL where the line is neither. */
-static const char *named_by(const char *line, size_t *out_size)
+/* Of "# HELP name …" and "# TYPE name …"; false where the line is neither. */
+static bool read_name(const char *line, struct family *family)
 {
     if (!text_starts_with(line, "# HELP ") && !text_starts_with(line, "# TYPE "))
-        return NULL;
-    const char *name = line + strlen("# HELP ");
-    *out_size = strcspn(name, " \n");
-    return name;
+        return false;
+    family->name = line + strlen("# HELP ");
+    family->name_size = strcspn(family->name, " \n");
+    return true;
 }
 
 static bool is_same(const struct family *a, const struct family *b)
@@ -37,16 +37,15 @@ static bool is_same(const struct family *a, const struct family *b)
 /* The family that begins at `at` or, where none does, the first one after it. */
 static bool read_family(const char *at, struct family *out_family)
 {
-    struct family family = {0};
-    while (*at != '\0' && (family.name = named_by(at, &family.name_size)) == NULL)
+    struct family family = {.name = ""};
+    while (*at != '\0' && !read_name(at, &family))
         at = next_line(at);
     if (*at == '\0')
         return false;
     family.start = at;
     while (*at == '#') {
-        struct family other = {0};
-        other.name = named_by(at, &other.name_size);
-        if (other.name != NULL && !is_same(&other, &family))
+        struct family other;
+        if (read_name(at, &other) && !is_same(&other, &family))
             break;
         at = next_line(at);
     }
