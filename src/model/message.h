@@ -6,15 +6,15 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "model/claims.h"
 
 #define MESSAGE_SIZE_MAX 4096 /* a longer body is malformed */
-#define MESSAGE_USERNAME_SIZE 320
 
 struct message {
     struct id video_id;      /* `video_fid`; none only on `mp3` */
     struct id mp3_id;        /* `mp3_fid`; none is null */
     struct id conversion_id; /* none: an original service wrote it */
-    char username[MESSAGE_USERNAME_SIZE];
+    char username[CLAIMS_EMAIL_SIZE];
 };
 
 /* ERROR_BAD_INPUT: malformed; the text is the reason that a dead letter carries. */

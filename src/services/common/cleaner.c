@@ -9,6 +9,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "services/common/records.h"
+#include "stores/blob_store/blob_store.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -144,12 +145,7 @@ static void free_records(struct conversion **records)
     free(*records);
 }
 
-static bool is_notice_open(const struct conversion *record)
-{
-    return record->notice.state == CONVERSION_NOTICE_PENDING ||
-           record->notice.state == CONVERSION_NOTICE_SENDING;
-}
-
+/* One row's worth. True: the record is another now. */
 static bool take_step(struct record_store *records, struct blob_store *blobs,
                       const struct policy *policy, struct conversion *record)
 {
@@ -165,9 +161,6 @@ static bool take_step(struct record_store *records, struct blob_store *blobs,
         step.row = abandon_silent_upload;
         has_changed = store(records, &step, record, "upload abandoned");
         fault_point("cleaner.after_abandon");
-    } else if (record->state != CONVERSION_DELETING && is_notice_open(record)) {
-        step.row = conversion_give_up_notice;
-        has_changed = store(records, &step, record, "notice given up");
     } else if (record->state != CONVERSION_DELETING && record->expires_at_ms <= step.now_ms) {
         step.row = conversion_expire;
         has_changed = store(records, &step, record, "expired");
@@ -177,12 +170,6 @@ static bool take_step(struct record_store *records, struct blob_store *blobs,
     }
     log_request_set(NULL);
     return has_changed;
-}
-
-void cleaner_step(struct record_store *records, struct blob_store *blobs,
-                  const struct policy *policy, struct conversion *record)
-{
-    (void)take_step(records, blobs, policy, record);
 }
 
 static bool is_closing(struct cleaner *cleaner)

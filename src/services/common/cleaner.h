@@ -9,10 +9,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "model/conversion.h"
 #include "services/common/policy.h"
-#include "stores/blob_store/blob_store.h"
-#include "stores/record_store/record_store.h"
 
 struct cleaner;
 
@@ -21,7 +18,3 @@ MUST_CHECK bool cleaner_open(const struct config *config, const struct policy *p
                              struct cleaner **out_cleaner, struct error *error);
 void cleaner_wake(struct cleaner *cleaner);  /* look now: something was deleted */
 void cleaner_close(struct cleaner *cleaner); /* ends after the step that runs; NULL is fine */
-
-/* What the thread does with one due record, for callers that have handles: one row's worth. */
-void cleaner_step(struct record_store *records, struct blob_store *blobs,
-                  const struct policy *policy, struct conversion *record);

@@ -128,7 +128,7 @@ void publisher_send(struct publisher *publisher, const struct conversion *record
     struct waiting_message waiting = {
         .message = {.video_id = record->id, .mp3_id = record->mp3.id, .conversion_id = record->id},
     };
-    memcpy(waiting.message.username, record->owner.email, sizeof record->owner.email);
+    memcpy(waiting.message.username, record->owner.email, sizeof waiting.message.username);
     memcpy(waiting.traceparent, record->trace.parent, sizeof record->trace.parent);
 
     pthread_mutex_lock(&publisher->lock);

@@ -1,6 +1,5 @@
 #include "services/converter/converter.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "net/metrics.h"
 #include "net/ops.h"
@@ -85,7 +84,7 @@ static void converter_close(void *state)
     if (!stop_is_told(&converter->stop))
         stop_tell(&converter->stop, 0);
     for (size_t i = 0; i < converter->slot_count; i++)
-        slot_close(&converter->slots[i]);
+        consumer_close(converter->slots[i].consumer);
     publisher_close(converter->publisher, PUBLISH_LAST_MS);
     cleaner_close(converter->cleaner);
     probes_close(converter->ops);
@@ -141,7 +140,6 @@ static bool converter_open(const struct config *config, struct ops *ops, void **
     }
     log_info("converting", FIELD_COUNT("jobs", converter->settings.jobs),
              FIELD_COUNT("threads", converter->settings.threads));
-    ops_set_ready(ops, true);
     *out_state = converter;
     return true;
 }
@@ -149,12 +147,9 @@ static bool converter_open(const struct config *config, struct ops *ops, void **
 static void converter_drain(void *state, int64_t drain_max_ms)
 {
     struct converter *converter = state;
-    int64_t end_boot_ms = clock_boot_ms() + drain_max_ms;
-    ops_set_ready(converter->ops, false);
     stop_tell(&converter->stop, drain_max_ms);
     for (size_t i = 0; i < converter->slot_count; i++) {
-        int64_t left_ms = end_boot_ms - clock_boot_ms();
-        if (!slot_wait(&converter->slots[i], left_ms > 0 ? left_ms : 0))
+        if (!consumer_wait(converter->slots[i].consumer, stop_left_ms(&converter->stop)))
             log_warning("a slot still works past stop.drain_max", FIELD_COUNT("slot", i));
     }
 }

@@ -107,7 +107,7 @@ static void end_by_trouble(struct ending *ending)
     case JOB_STOPPING:
         ending->reason = CONVERSION_STOPPING;
         break;
-    default:
+    default: /* a worker that cannot be started too: later, or elsewhere */
         ending->reason = CONVERSION_STORE_DOWN;
         break;
     }
@@ -154,8 +154,7 @@ static enum worker_end run_worker(struct job *job, struct worker_result *out_res
 }
 
 /* False: it was broken off, and job->trouble says why. */
-static bool convert(struct job *job, struct ending *ending, bool *out_is_worker_failing,
-                    struct error *error)
+static bool convert(struct job *job, struct ending *ending, struct error *error)
 {
     struct worker_result result = {0};
     if (!job_open_video(job, error) || !job_open_mp3(job, error))
@@ -174,8 +173,7 @@ static bool convert(struct job *job, struct ending *ending, bool *out_is_worker_
         end_refused(ending, error, true);
         return true;
     case WORKER_NO_WORKER:
-        *out_is_worker_failing = true;
-        job->trouble = JOB_STORE_DOWN; /* the fault is ours all the same: later, or elsewhere */
+        job->trouble = JOB_NO_WORKER;
         return false;
     case WORKER_STOPPED:
     case WORKER_CALLBACK:
@@ -239,9 +237,9 @@ struct job_report job_run(const struct job_tools *tools, struct conversion *reco
     struct job_report report = {0};
     struct ending ending = {.job = &job};
     struct error error = {0};
-    if (!convert(&job, &ending, &report.is_worker_failing, &error))
+    if (!convert(&job, &ending, &error))
         end_by_trouble(&ending);
-    report.are_blobs_failing = job.trouble == JOB_STORE_DOWN && !report.is_worker_failing;
+    report.are_blobs_failing = job.trouble == JOB_STORE_DOWN;
     report.outcome = write_down(&ending);
     close_blobs(&job);
     report.seconds = (double)(clock_boot_ms() - job.begun_boot_ms) / 1000;

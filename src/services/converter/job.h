@@ -27,7 +27,6 @@ enum job_outcome {
     JOB_HANDED_BACK, /* a store, the worker's program or this service's end was the reason */
     JOB_LOST,        /* cancelled, deleted or taken over meanwhile */
     JOB_UNSETTLED,   /* the records do not answer and the service ends: left to the lease */
-    JOB_OUTCOME_COUNT,
 };
 
 struct job_report {
@@ -35,7 +34,6 @@ struct job_report {
     double seconds;       /* from the claim to the end */
     double media_seconds; /* of the MP3, where done */
     bool are_blobs_failing;
-    bool is_worker_failing; /* it could not even be started */
 };
 
 const char *job_outcome_name(enum job_outcome outcome); /* "done": for metrics */

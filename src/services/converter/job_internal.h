@@ -10,6 +10,7 @@ enum job_trouble {
     JOB_RECORD_REFUSED, /* the record says that it is no longer ours */
     JOB_STOPPING,       /* it cannot end before the service does */
     JOB_STORE_DOWN,
+    JOB_NO_WORKER, /* it could not even be started */
     JOB_VIDEO_GONE,
     JOB_VIDEO_BROKEN, /* stored bytes that make no sense */
 };

@@ -137,14 +137,3 @@ bool slot_open(struct slot *slot, struct error *error)
     };
     return consumer_open(&options, &slot->consumer, error);
 }
-
-bool slot_wait(struct slot *slot, int64_t timeout_ms)
-{
-    return slot->consumer == NULL || consumer_wait(slot->consumer, timeout_ms);
-}
-
-void slot_close(struct slot *slot)
-{
-    consumer_close(slot->consumer);
-    slot->consumer = NULL;
-}

@@ -30,6 +30,3 @@ struct slot {
 };
 
 MUST_CHECK bool slot_open(struct slot *slot, struct error *error);
-/* Once stop was told. False: it still works after timeout_ms. */
-bool slot_wait(struct slot *slot, int64_t timeout_ms);
-void slot_close(struct slot *slot);

@@ -21,7 +21,6 @@ enum notice_outcome {
     NOTICE_POSTPONED, /* to be tried again */
     NOTICE_LOST,      /* deleted, or taken over, meanwhile */
     NOTICE_UNSETTLED, /* the records do not answer and the service ends */
-    NOTICE_OUTCOME_COUNT,
 };
 
 const char *notice_outcome_name(enum notice_outcome outcome); /* for metrics */

@@ -1,6 +1,5 @@
 #include "services/notifier/notifier.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "net/metrics.h"
 #include "net/ops.h"
@@ -87,7 +86,7 @@ static void notifier_close(void *state)
     if (!stop_is_told(&notifier->stop))
         stop_tell(&notifier->stop, 0);
     for (size_t i = 0; i < notifier->sending_count; i++)
-        sending_close(&notifier->sendings[i]);
+        consumer_close(notifier->sendings[i].consumer);
     probes_close(notifier->ops);
     stop_close(&notifier->stop);
     free(notifier);
@@ -147,7 +146,6 @@ static bool notifier_open(const struct config *config, struct ops *ops, void **o
         return false;
     }
     log_info("notifying", FIELD_TEXT("from", notifier->identity.from.address));
-    ops_set_ready(ops, true);
     *out_state = notifier;
     return true;
 }
@@ -155,12 +153,9 @@ static bool notifier_open(const struct config *config, struct ops *ops, void **o
 static void notifier_drain(void *state, int64_t drain_max_ms)
 {
     struct notifier *notifier = state;
-    int64_t end_boot_ms = clock_boot_ms() + drain_max_ms;
-    ops_set_ready(notifier->ops, false);
     stop_tell(&notifier->stop, drain_max_ms);
     for (size_t i = 0; i < notifier->sending_count; i++) {
-        int64_t left_ms = end_boot_ms - clock_boot_ms();
-        if (!sending_wait(&notifier->sendings[i], left_ms > 0 ? left_ms : 0))
+        if (!consumer_wait(notifier->sendings[i].consumer, stop_left_ms(&notifier->stop)))
             log_warning("a mail is still being sent past stop.drain_max");
     }
 }

@@ -175,14 +175,3 @@ bool sending_open(struct sending *sending, struct error *error)
     };
     return consumer_open(&options, &sending->consumer, error);
 }
-
-bool sending_wait(struct sending *sending, int64_t timeout_ms)
-{
-    return sending->consumer == NULL || consumer_wait(sending->consumer, timeout_ms);
-}
-
-void sending_close(struct sending *sending)
-{
-    consumer_close(sending->consumer);
-    sending->consumer = NULL;
-}

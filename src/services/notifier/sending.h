@@ -26,6 +26,3 @@ struct sending {
 };
 
 MUST_CHECK bool sending_open(struct sending *sending, struct error *error);
-/* Once stop was told. False: it still works after timeout_ms. */
-bool sending_wait(struct sending *sending, int64_t timeout_ms);
-void sending_close(struct sending *sending);

@@ -31,7 +31,6 @@ struct job_delivery {
     struct buffer body; /* a body over 1 MiB arrives cut, and so malformed */
     char message_id[JOB_QUEUE_HEADER_SIZE];
     char traceparent[JOB_QUEUE_HEADER_SIZE];
-    char handle[JOB_QUEUE_HEADER_SIZE]; /* the backend's */
 };
 
 extern const struct config_option job_queue_options[]; /* stores.queue */

@@ -295,7 +295,6 @@ static bool take_first(struct sqlite_queue *queue, struct error *error)
         return false;
     queue->number = number;
     queue->base.has_delivery = number != 0;
-    snprintf(queue->delivery.handle, sizeof queue->delivery.handle, "%" PRId64, number);
     return true;
 }
 

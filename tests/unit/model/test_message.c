@@ -101,8 +101,8 @@ static void sizes_are_bounded(void **state)
     assert_false(message_parse(body, MESSAGE_SIZE_MAX + 1, &message, &error));
     assert_int_equal(error.kind, ERROR_BAD_INPUT);
     start = snprintf(body, sizeof body, "{\"mp3_fid\":\"" MP3 "\",\"username\":\"");
-    memset(body + start, 'a', MESSAGE_USERNAME_SIZE);
-    snprintf(body + start + MESSAGE_USERNAME_SIZE, 4, "\"}");
+    memset(body + start, 'a', CLAIMS_EMAIL_SIZE);
+    snprintf(body + start + CLAIMS_EMAIL_SIZE, 4, "\"}");
     assert_false(parse(body, &message, &error));
 }
 
