@@ -122,6 +122,20 @@ bool json_get_text(const json_t *object, const char *member, enum json_need need
     return true;
 }
 
+bool json_get_id(const json_t *object, const char *member, enum json_need need, struct id *out_id,
+                 struct error *error)
+{
+    const json_t *value = NULL;
+    if (!find_member(object, member, need, &value, error))
+        return false;
+    if (value == NULL)
+        return true;
+    if (!json_is_string(value))
+        return error_set(error, ERROR_BAD_INPUT, "member \"%s\" is not a string", member);
+    return id_parse(json_string_value(value), out_id, error) ||
+           error_prefix(error, "member \"%s\"", member);
+}
+
 /* NOLINTNEXTLINE(readability-function-size): a bound is half a parameter */
 bool json_get_integer(const json_t *object, const char *member, enum json_need need, int64_t least,
                       int64_t most, int64_t *out_integer, struct error *error)
@@ -189,6 +203,11 @@ static json_t *make_string(const char *text)
 void json_set_text(json_t *object, const char *member, const char *text)
 {
     json_set_take(object, member, text != NULL ? make_string(text) : json_null());
+}
+
+void json_set_id(json_t *object, const char *member, const struct id *id)
+{
+    json_set_text(object, member, id_is_none(id) ? NULL : id->text);
 }
 
 void json_set_integer(json_t *object, const char *member, int64_t integer)

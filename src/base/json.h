@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/id.h"
 #include <jansson.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@ enum json_need { JSON_OPTIONAL, JSON_REQUIRED };
 /* Copied; ERROR_BAD_INPUT where it does not fit `size`. */
 MUST_CHECK bool json_get_text(const json_t *object, const char *member, enum json_need need,
                               char *out_text, size_t size, struct error *error);
+MUST_CHECK bool json_get_id(const json_t *object, const char *member, enum json_need need,
+                            struct id *out_id, struct error *error);
 MUST_CHECK bool json_get_integer(const json_t *object, const char *member, enum json_need need,
                                  int64_t least, int64_t most, int64_t *out_integer,
                                  struct error *error);
@@ -35,7 +38,8 @@ MUST_CHECK bool json_get_bool(const json_t *object, const char *member, enum jso
 
 /* Setters on an object that we build: they abort out of memory, as all our small allocations do.
  * Text that is not UTF-8 is put through text_clean(); a real that JSON cannot say becomes null. */
-void json_set_text(json_t *object, const char *member, const char *text); /* NULL: null */
+void json_set_text(json_t *object, const char *member, const char *text);  /* NULL: null */
+void json_set_id(json_t *object, const char *member, const struct id *id); /* none: null */
 void json_set_integer(json_t *object, const char *member, int64_t integer);
 void json_set_real(json_t *object, const char *member, double real);
 void json_set_bool(json_t *object, const char *member, bool value);

@@ -36,21 +36,11 @@ static bool check_text(const json_t *json, const char *member, const char *expec
     return true;
 }
 
-static bool get_id(const json_t *json, const char *member, struct id *out_id, struct error *error)
-{
-    char text[sizeof out_id->text] = "";
-    if (!json_get_text(json, member, JSON_REQUIRED, text, sizeof text, error))
-        return false;
-    if (!id_parse(text, out_id, error))
-        return error_prefix(error, "member \"%s\"", member);
-    return true;
-}
-
 static bool read_claims(const json_t *json, struct claims *out_claims, struct error *error)
 {
     return check_text(json, "iss", CLAIMS_ISSUER, error) &&
            check_text(json, "aud", CLAIMS_AUDIENCE, error) &&
-           get_id(json, "sub", &out_claims->user_id, error) &&
+           json_get_id(json, "sub", JSON_REQUIRED, &out_claims->user_id, error) &&
            json_get_text(json, "username", JSON_REQUIRED, out_claims->email,
                          sizeof out_claims->email, error) &&
            json_get_bool(json, "admin", JSON_REQUIRED, &out_claims->is_admin, error) &&
@@ -60,7 +50,7 @@ static bool read_claims(const json_t *json, struct claims *out_claims, struct er
                             error) &&
            json_get_integer(json, "exp", JSON_REQUIRED, 0, TIME_MAX_S, &out_claims->expires_at_s,
                             error) &&
-           get_id(json, "jti", &out_claims->token_id, error);
+           json_get_id(json, "jti", JSON_REQUIRED, &out_claims->token_id, error);
 }
 
 bool claims_from_json(const json_t *json, int64_t now_s, struct claims *out_claims,

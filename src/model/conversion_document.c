@@ -88,17 +88,12 @@ static const char *enum_name(const struct conversion_field *field, const void *v
     return field->names[index];
 }
 
-static void set_id(json_t *object, const char *member, const struct id *id)
-{
-    json_set_text(object, member, id_is_none(id) ? NULL : id->text);
-}
-
 static void set_field(json_t *object, const char *member, const struct conversion_field *field,
                       const void *value)
 {
     switch (field->type) {
     case CONVERSION_FIELD_ID:
-        set_id(object, member, value);
+        json_set_id(object, member, value);
         break;
     case CONVERSION_FIELD_TEXT:
         json_set_text(object, member, value);
@@ -147,16 +142,6 @@ json_t *conversion_to_json(const struct conversion *record)
     return json;
 }
 
-static bool get_id(const json_t *object, const char *member, struct id *out_id, struct error *error)
-{
-    char text[sizeof out_id->text] = "";
-    if (!json_get_text(object, member, JSON_OPTIONAL, text, sizeof text, error))
-        return false;
-    if (text[0] == '\0')
-        return true;
-    return id_parse(text, out_id, error) || error_prefix(error, "%s", member);
-}
-
 static bool get_number(const json_t *object, const char *member, uint32_t *out_number,
                        struct error *error)
 {
@@ -188,7 +173,7 @@ static bool get_field(const json_t *object, const char *member,
 {
     switch (field->type) {
     case CONVERSION_FIELD_ID:
-        return get_id(object, member, out_value, error);
+        return json_get_id(object, member, JSON_OPTIONAL, out_value, error);
     case CONVERSION_FIELD_TEXT:
         return json_get_text(object, member, JSON_OPTIONAL, out_value, field->size, error);
     case CONVERSION_FIELD_INTEGER:

@@ -5,11 +5,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-static void set_id(json_t *object, const char *member, const struct id *id)
-{
-    json_set_text(object, member, id_is_none(id) ? NULL : id->text);
-}
-
 static void set_time(json_t *object, const char *member, int64_t time_ms)
 {
     char text[CLOCK_TEXT_SIZE];
@@ -53,7 +48,7 @@ static json_t *public_mp3(const struct conversion *record)
     if (record->state != CONVERSION_DONE)
         return json_null();
     json_t *mp3 = json_object_make();
-    set_id(mp3, "id", &record->mp3.id);
+    json_set_id(mp3, "id", &record->mp3.id);
     set_known_integer(mp3, "size_bytes", record->mp3.size_bytes, record->mp3.size_bytes > 0);
     set_known_duration(mp3, "duration_seconds", record->mp3.duration_seconds);
     set_known_integer(mp3, "bitrate_kbps", record->mp3.bitrate_kbps, record->mp3.bitrate_kbps > 0);
@@ -91,7 +86,7 @@ static json_t *public_notification(const struct conversion *record)
 json_t *conversion_to_public_json(const struct conversion *record)
 {
     json_t *json = json_object_make();
-    set_id(json, "id", &record->id);
+    json_set_id(json, "id", &record->id);
     json_set_text(json, "state", conversion_state_name(record->state));
     json_set_real(json, "progress", record->progress);
     set_time(json, "created_at", record->created_at_ms);

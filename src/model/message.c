@@ -3,18 +3,6 @@
 #include "base/json.h"
 #include <stdlib.h>
 
-static bool get_id(const json_t *json, const char *member, struct id *out_id, struct error *error)
-{
-    char text[sizeof out_id->text] = "";
-    if (!json_get_text(json, member, JSON_OPTIONAL, text, sizeof text, error))
-        return false;
-    if (!json_is_string(json_object_get(json, member)))
-        return true; /* missing or null: no id */
-    if (!id_parse(text, out_id, error))
-        return error_prefix(error, "member \"%s\"", member);
-    return true;
-}
-
 /* The name becomes a mail's recipient: nothing that could begin another header. */
 static bool has_control_characters(const char *text)
 {
@@ -43,30 +31,26 @@ bool message_parse(const void *bytes, size_t size, struct message *out_message, 
                          MESSAGE_SIZE_MAX);
     CLEANUP(json_decrefp) json_t *json = NULL;
     struct message message = {0};
-    bool is_read = json_parse(bytes, size, &json, error) &&
-                   get_id(json, "video_fid", &message.video_id, error) &&
-                   get_id(json, "mp3_fid", &message.mp3_id, error) &&
-                   get_id(json, "conversion_id", &message.conversion_id, error) &&
-                   json_get_text(json, "username", JSON_OPTIONAL, message.username,
-                                 sizeof message.username, error);
+    bool is_read =
+        json_parse(bytes, size, &json, error) &&
+        json_get_id(json, "video_fid", JSON_OPTIONAL, &message.video_id, error) &&
+        json_get_id(json, "mp3_fid", JSON_OPTIONAL, &message.mp3_id, error) &&
+        json_get_id(json, "conversion_id", JSON_OPTIONAL, &message.conversion_id, error) &&
+        json_get_text(json, "username", JSON_OPTIONAL, message.username, sizeof message.username,
+                      error);
     if (!is_read || !check(&message, error))
         return false;
     *out_message = message;
     return true;
 }
 
-static void set_id(json_t *json, const char *member, const struct id *id)
-{
-    json_set_text(json, member, id_is_none(id) ? NULL : id->text);
-}
-
 void message_format(const struct message *message, struct buffer *out_body)
 {
     CLEANUP(json_decrefp) json_t *json = json_object_make();
-    set_id(json, "video_fid", &message->video_id);
-    set_id(json, "mp3_fid", &message->mp3_id);
+    json_set_id(json, "video_fid", &message->video_id);
+    json_set_id(json, "mp3_fid", &message->mp3_id);
     json_set_text(json, "username", message->username);
-    set_id(json, "conversion_id", &message->conversion_id);
+    json_set_id(json, "conversion_id", &message->conversion_id);
     /* 320 bytes of name, each six when escaped, and three ids always fit MESSAGE_SIZE_MAX. */
     if (!json_format(json, out_body, NULL))
         abort();

@@ -13,9 +13,7 @@ static int compare(const void *a, const void *b)
 
 static bool parse_entry(const json_t *json, struct revocation *out, struct error *error)
 {
-    char id[sizeof out->user_id.text];
-    return json_get_text(json, "sub", JSON_REQUIRED, id, sizeof id, error) &&
-           id_parse(id, &out->user_id, error) &&
+    return json_get_id(json, "sub", JSON_REQUIRED, &out->user_id, error) &&
            json_get_integer(json, "epoch", JSON_REQUIRED, 0, INT64_MAX, &out->epoch, error);
 }
 

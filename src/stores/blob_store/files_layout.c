@@ -127,10 +127,8 @@ static bool note_parse(const char *bytes, size_t size, struct files_note *out_no
     if (!json_get_integer(json, "generation", JSON_REQUIRED, 0, INT64_MAX, &note.generation,
                           NULL) ||
         !json_get_integer(json, "size", JSON_OPTIONAL, 0, INT64_MAX, &note.size_bytes, NULL) ||
-        !json_get_text(json, "conversion", JSON_OPTIONAL, metadata->conversion_id.text,
-                       sizeof metadata->conversion_id.text, NULL) ||
-        !json_get_text(json, "owner", JSON_OPTIONAL, metadata->owner_id.text,
-                       sizeof metadata->owner_id.text, NULL))
+        !json_get_id(json, "conversion", JSON_OPTIONAL, &metadata->conversion_id, NULL) ||
+        !json_get_id(json, "owner", JSON_OPTIONAL, &metadata->owner_id, NULL))
         return false;
     *out_note = note;
     return true;
@@ -155,10 +153,8 @@ bool files_note_write(int fd, const struct files_note *note, struct error *error
     if (note->size_bytes >= 0) {
         const struct blob_metadata *metadata = &note->metadata;
         json_set_integer(json, "size", note->size_bytes);
-        if (!id_is_none(&metadata->conversion_id))
-            json_set_text(json, "conversion", metadata->conversion_id.text);
-        if (!id_is_none(&metadata->owner_id))
-            json_set_text(json, "owner", metadata->owner_id.text);
+        json_set_id(json, "conversion", &metadata->conversion_id);
+        json_set_id(json, "owner", &metadata->owner_id);
     }
     if (!json_format(json, &text, error))
         return false;

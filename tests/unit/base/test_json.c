@@ -110,6 +110,32 @@ static void a_missing_member_is_an_error_only_where_it_is_needed(void **state)
     assert_false(json_get_integer(NULL, "n", JSON_OPTIONAL, 0, 9, &integer, &error));
 }
 
+static void an_id_is_a_string_of_its_form_or_null(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    CLEANUP(json_decrefp) json_t *json = NULL;
+    assert_true(parse("{\"id\":\"66F0aabbccddeeff00112233\",\"n\":null,\"short\":\"66f0\",\"i\":1}",
+                      &json, &error));
+    struct id id = {""};
+    assert_true(json_get_id(json, "n", JSON_OPTIONAL, &id, &error));
+    assert_true(json_get_id(json, "x", JSON_OPTIONAL, &id, &error));
+    assert_true(id_is_none(&id));
+    assert_true(json_get_id(json, "id", JSON_REQUIRED, &id, &error));
+    assert_string_equal(id.text, "66f0aabbccddeeff00112233");
+    assert_false(json_get_id(json, "n", JSON_REQUIRED, &id, &error));
+    assert_false(json_get_id(json, "i", JSON_OPTIONAL, &id, &error));
+    assert_false(json_get_id(json, "short", JSON_OPTIONAL, &id, &error));
+    assert_non_null(strstr(error.text, "\"short\""));
+    assert_int_equal(error.kind, ERROR_BAD_INPUT);
+    assert_string_equal(id.text, "66f0aabbccddeeff00112233");
+
+    json_set_id(json, "n", &id);
+    json_set_id(json, "id", &(struct id){""});
+    assert_true(json_is_string(json_object_get(json, "n")));
+    assert_true(json_is_null(json_object_get(json, "id")));
+}
+
 static void an_object_is_written_in_the_order_it_was_made(void **state)
 {
     (void)state;
@@ -151,6 +177,7 @@ int main(void)
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(members_are_checked_for_type_and_bounds),
         cmocka_unit_test(a_missing_member_is_an_error_only_where_it_is_needed),
+        cmocka_unit_test(an_id_is_a_string_of_its_form_or_null),
         cmocka_unit_test(an_object_is_written_in_the_order_it_was_made),
         cmocka_unit_test(what_does_not_fit_is_not_begun),
     };
