@@ -1,6 +1,7 @@
 #include "net/http_watch.h"
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/file.h"
 #include "net/http_exchange.h"
 #include <errno.h>
@@ -406,11 +407,7 @@ bool http_watch_open(const struct http_limits *limits, struct http_watch **out_w
     watch->unwanted = unwanted;
     watch->limits = *limits;
     pthread_mutex_init(&watch->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&watch->emptied, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&watch->emptied);
     watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     watch->stop_fd = eventfd(0, EFD_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = watch->stop_fd};
@@ -446,14 +443,7 @@ void http_watch_drain(struct http_watch *watch)
 
 bool http_watch_wait(struct http_watch *watch, int64_t timeout_ms)
 {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
+    struct timespec deadline = condition_deadline(timeout_ms);
     pthread_mutex_lock(&watch->lock);
     int result = 0;
     while (watch->count > 0 && result == 0)

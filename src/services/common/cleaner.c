@@ -5,6 +5,7 @@
 #include "services/common/cleaner.h"
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/fault.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -12,7 +13,6 @@
 #include "stores/blob_store/blob_store.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define WRITE_TIMEOUT_MS (5 * CLOCK_SECOND_MS)
 /* Records that a look may leave as they were, before it waits for the next one. */
@@ -247,23 +247,10 @@ static int64_t next_wait_ms(const struct cleaner *cleaner)
     return cleaner->policy.look_interval_ms - fifth_ms + (int64_t)random % (2 * fifth_ms + 1);
 }
 
-static struct timespec deadline_after(int64_t wait_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(wait_ms / 1000);
-    at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* False: it closes. */
 static bool wait_for_look(struct cleaner *cleaner)
 {
-    struct timespec deadline = deadline_after(next_wait_ms(cleaner));
+    struct timespec deadline = condition_deadline(next_wait_ms(cleaner));
     pthread_mutex_lock(&cleaner->lock);
     int outcome = 0;
     while (!cleaner->is_woken && !cleaner->is_closing && outcome == 0)
@@ -294,11 +281,7 @@ bool cleaner_open(const struct config *config, const struct policy *policy,
     cleaner->config = config;
     cleaner->policy = *policy;
     pthread_mutex_init(&cleaner->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&cleaner->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&cleaner->changed);
     if (pthread_create(&cleaner->thread, NULL, cleaner_main, cleaner) != 0) {
         free(cleaner);
         return error_set(error, ERROR_UNAVAILABLE, "cannot start the cleaner's thread");

@@ -1,12 +1,12 @@
 #include "services/common/consumer.h"
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "services/common/outage.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define OPEN_RETRY_MS 2000
 #define ABLE_RETRY_MS 1000
@@ -402,11 +402,7 @@ bool consumer_open(const struct consumer_options *options, struct consumer **out
         abort();
     consumer->options = *options;
     pthread_mutex_init(&consumer->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&consumer->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&consumer->changed);
     if (pthread_create(&consumer->thread, NULL, consumer_main, consumer) != 0) {
         consumer_free(consumer);
         return error_set(error, ERROR_UNAVAILABLE, "cannot start a consumer's thread");
@@ -417,18 +413,11 @@ bool consumer_open(const struct consumer_options *options, struct consumer **out
 
 bool consumer_wait(struct consumer *consumer, int64_t timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(timeout_ms / 1000);
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec deadline = condition_deadline(timeout_ms);
     int outcome = 0;
     pthread_mutex_lock(&consumer->lock);
     while (!consumer->is_over && outcome == 0)
-        outcome = pthread_cond_timedwait(&consumer->changed, &consumer->lock, &until);
+        outcome = pthread_cond_timedwait(&consumer->changed, &consumer->lock, &deadline);
     bool is_over = consumer->is_over;
     pthread_mutex_unlock(&consumer->lock);
     return is_over;

@@ -1,6 +1,7 @@
 #include "services/gateway/tokens.h"
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "model/failure.h"
@@ -11,7 +12,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define KEYS_INTERVAL_MS (60 * CLOCK_SECOND_MS)
 #define RETRY_INTERVAL_MS CLOCK_SECOND_MS /* as long as no keys are known */
@@ -50,16 +50,6 @@ struct tokens {
     bool is_closing;
     struct error why_unknown; /* as long as there is no set */
 };
-
-static struct timespec deadline_after(int64_t wait_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t nanoseconds = at.tv_nsec + wait_ms % 1000 * 1000000;
-    at.tv_sec += (time_t)(wait_ms / 1000 + nanoseconds / 1000000000);
-    at.tv_nsec = (long)(nanoseconds % 1000000000);
-    return at;
-}
 
 static void release(struct tokens *tokens, struct key_set *set)
 {
@@ -200,7 +190,7 @@ static bool wait_for_due(struct tokens *tokens)
     if (tokens->knows_revocations && tokens->keys_due_ms < due_ms)
         due_ms = tokens->keys_due_ms;
     int64_t wait_ms = due_ms - clock_boot_ms();
-    struct timespec deadline = deadline_after(wait_ms > 0 ? wait_ms : 0);
+    struct timespec deadline = condition_deadline(wait_ms > 0 ? wait_ms : 0);
     int outcome = 0;
     while (!tokens->is_closing && !tokens->is_wanted && outcome == 0)
         outcome = pthread_cond_timedwait(&tokens->changed, &tokens->lock, &deadline);
@@ -242,11 +232,7 @@ bool tokens_open(const struct config *config, const struct gateway_settings *set
     tokens->config = config;
     tokens->interval_ms = settings->auth_interval_ms;
     pthread_mutex_init(&tokens->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&tokens->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&tokens->changed);
     error_set(&tokens->why_unknown, ERROR_UNAVAILABLE, "auth was not asked yet");
     bool is_open = http_client_open(&options, &tokens->client, error);
     if (is_open && pthread_create(&tokens->thread, NULL, tokens_main, tokens) != 0)
@@ -294,7 +280,7 @@ static struct key_set *take_set(struct tokens *tokens)
 /* False: the keys were asked for just now; asking again would not help. */
 static bool wait_for_fetch(struct tokens *tokens)
 {
-    struct timespec deadline = deadline_after(VERIFY_WAIT_MAX_MS);
+    struct timespec deadline = condition_deadline(VERIFY_WAIT_MAX_MS);
     pthread_mutex_lock(&tokens->lock);
     bool may_ask =
         tokens->set == NULL || clock_boot_ms() - tokens->keys_fetched_ms >= tokens->interval_ms;
