@@ -166,7 +166,8 @@ static int remove_account(struct session *session)
 {
     return change(session, "tapedeck user remove EMAIL",
                   "can do nothing more; its videos, MP3s and records are deleted while the system\n"
-                  "runs, then the account itself (`tapedeck user list` shows it until then)",
+                  "runs, and the account itself once its last token would have ended\n"
+                  "(`tapedeck user list` shows it until then)",
                   accounts_erase);
 }
 

@@ -195,6 +195,24 @@ static void raised_epochs_are_told_since_a_time(void **state)
     assert_int_equal(count, 0);
 }
 
+static void what_is_being_erased_is_told_until_it_is_gone(void **state)
+{
+    CLEANUP(user_store_closep) struct user_store *store = store_of(state);
+    struct error error = {0};
+    struct user erased = make_user("erased@x.test");
+    erased.epoch_at_ms = erased.erased_at_ms = 1000;
+    assert_true(user_store_insert(store, &erased, &error));
+    struct user found[4];
+    size_t count = 0;
+    struct id none = {{0}};
+    assert_true(user_store_revoked(store, 5000, &none, 4, found, &count, &error));
+    assert_int_equal(count, 1);
+    assert_int_equal(found[0].erased_at_ms, 1000);
+    assert_true(user_store_remove(store, &erased.id, erased.version, &error));
+    assert_true(user_store_revoked(store, 5000, &none, 4, found, &count, &error));
+    assert_int_equal(count, 0);
+}
+
 static void without_a_schema_it_is_unavailable(void **state)
 {
     (void)state;
@@ -226,6 +244,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(racing_updates_are_all_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(accounts_are_listed_by_email_in_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(raised_epochs_are_told_since_a_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_being_erased_is_told_until_it_is_gone, set_up,
+                                        tear_down),
         cmocka_unit_test(without_a_schema_it_is_unavailable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

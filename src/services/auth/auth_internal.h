@@ -37,6 +37,9 @@ struct key_ring *auth_keys(const struct http_request *request);
 struct user_store *auth_users(struct http_request *request);
 /* The caller has shown the secret of the gateways. */
 bool auth_is_gateway(const struct http_request *request);
+/* Tokens that were issued before this time have ended, whatever the clock of who verifies them. */
+MUST_CHECK bool auth_tokens_since(const struct http_request *request, struct user_store *users,
+                                  int64_t *out_since_ms, struct error *error);
 /* What follows the scheme in Authorization; NULL where it is another, or none. */
 const char *auth_bearer_token(const struct http_request *request);
 
@@ -46,5 +49,6 @@ http_handler auth_login;
 http_handler auth_validate;
 http_handler auth_jwks;
 http_handler auth_revocations;
+http_handler auth_erased;
 
 extern const struct http_route auth_routes[];

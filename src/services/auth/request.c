@@ -1,10 +1,14 @@
 #include "services/auth/auth_internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "model/failure.h"
 #include "services/common/gateway_key.h"
 #include <string.h>
 #include <strings.h>
+
+/* claims_from_json() forgives a minute. */
+#define LEEWAY_MS CLOCK_MINUTE_MS
 
 static struct auth_thread *thread_of(const struct http_request *request)
 {
@@ -44,6 +48,16 @@ bool auth_is_gateway(const struct http_request *request)
         return false;
     }
     return gateway_key_is_equal(shown, key);
+}
+
+bool auth_tokens_since(const struct http_request *request, struct user_store *users,
+                       int64_t *out_since_ms, struct error *error)
+{
+    int64_t now_ms = 0;
+    if (!user_store_now(users, &now_ms, error))
+        return false;
+    *out_since_ms = now_ms - key_ring_token_lifetime_ms(auth_keys(request)) - LEEWAY_MS;
+    return true;
 }
 
 const char *auth_bearer_token(const struct http_request *request)

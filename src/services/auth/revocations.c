@@ -1,15 +1,12 @@
-/* GET /revocations: the accounts whose epoch was raised within the life of a token. Tokens of a
- * smaller epoch are refused by gateways. */
+/* GET /revocations: the accounts whose epoch was raised within the life of a token, and those that
+ * are being erased. Tokens of a smaller epoch are refused by gateways; what the erased own they
+ * delete, and tell erased.c. */
 
 #include "services/auth/auth_internal.h"
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "model/failure.h"
 #include <stdlib.h>
-
-/* claims_from_json() forgives a minute. */
-#define LEEWAY_MS CLOCK_MINUTE_MS
 
 static void add_users(json_t *list, const struct user *users, size_t count)
 {
@@ -23,12 +20,8 @@ static void add_users(json_t *list, const struct user *users, size_t count)
     }
 }
 
-static bool collect(struct user_store *store, int64_t lifetime_ms, json_t *list,
-                    struct error *error)
+static bool collect(struct user_store *store, int64_t since_ms, json_t *list, struct error *error)
 {
-    int64_t now_ms = 0;
-    if (!user_store_now(store, &now_ms, error))
-        return false;
     struct user *users = calloc(USER_STORE_LIMIT_MAX, sizeof *users);
     if (users == NULL)
         abort();
@@ -36,8 +29,8 @@ static bool collect(struct user_store *store, int64_t lifetime_ms, json_t *list,
     size_t count = 0;
     bool is_read;
     do {
-        is_read = user_store_revoked(store, now_ms - lifetime_ms - LEEWAY_MS, &after,
-                                     USER_STORE_LIMIT_MAX, users, &count, error);
+        is_read =
+            user_store_revoked(store, since_ms, &after, USER_STORE_LIMIT_MAX, users, &count, error);
         if (is_read && count != 0) {
             add_users(list, users, count);
             after = users[count - 1].id;
@@ -59,8 +52,10 @@ void auth_revocations(struct http_request *request)
     CLEANUP(json_decrefp) json_t *json = json_object_make();
     json_t *list = json_array_make();
     json_set_take(json, "revocations", list);
+    int64_t since_ms = 0;
     struct error error = {0};
-    if (!collect(users, key_ring_token_lifetime_ms(auth_keys(request)), list, &error)) {
+    if (!auth_tokens_since(request, users, &since_ms, &error) ||
+        !collect(users, since_ms, list, &error)) {
         http_answer_error(request, &error);
         return;
     }

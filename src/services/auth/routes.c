@@ -23,5 +23,12 @@ const struct http_route auth_routes[] = {
 
     /* For gateways, which show the secret that they share with us. */
     {.method = "GET", .path = "/revocations", .handle = auth_revocations},
+    {
+        .method = "POST",
+        .path = "/erased",
+        .handle = auth_erased,
+        .body = HTTP_BODY_SMALL,
+        .body_size_max = 4096,
+    },
     {0},
 };

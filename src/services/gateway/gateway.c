@@ -91,9 +91,25 @@ static void gateway_close(void *state)
     gateway_metrics_close(gateway);
     http_server_close(gateway->server);
     tokens_close(gateway->tokens);
+    erasure_finish(&gateway->erasure);
     cleaner_close(gateway->cleaner);
     publisher_close(gateway->publisher, PUBLISHER_CLOSE_MS);
     free(gateway);
+}
+
+static bool erase(void *context, const struct id *user_id)
+{
+    struct gateway *gateway = context;
+    return erasure_run(&gateway->erasure, user_id);
+}
+
+/* After the cleaner, which the thread of the tokens wakes. */
+static bool open_tokens(struct gateway *gateway, struct error *error)
+{
+    gateway->erasure = (struct erasure){
+        .config = gateway->config, .policy = &gateway->policy, .cleaner = gateway->cleaner};
+    return tokens_open(gateway->config, &gateway->settings, erase, gateway, &gateway->tokens,
+                       error);
 }
 
 static bool open_all(struct gateway *gateway, struct error *error)
@@ -102,8 +118,7 @@ static bool open_all(struct gateway *gateway, struct error *error)
     return load(gateway, error) &&
            publisher_open(gateway->config, JOB_QUEUE_VIDEO, &gateway->publisher, error) &&
            cleaner_open(gateway->config, &gateway->policy, &gateway->cleaner, error) &&
-           tokens_open(gateway->config, &gateway->settings, &gateway->tokens, error) &&
-           listen_for(gateway, error);
+           open_tokens(gateway, error) && listen_for(gateway, error);
 }
 
 static bool gateway_open(const struct config *config, struct ops *ops, void **out_state,

@@ -13,6 +13,7 @@
 #include "services/common/policy.h"
 #include "services/common/public_url.h"
 #include "services/common/publisher.h"
+#include "services/gateway/erasure.h"
 #include "services/gateway/settings.h"
 #include "services/gateway/tokens.h"
 #include "stores/blob_store/blob_store.h"
@@ -39,6 +40,8 @@ struct gateway {
     int64_t tick_interval_ms;    /* how often what is transferred is looked up in its record */
     struct ops *ops;
     struct ops_check checks[2]; /* the last one ends the table */
+
+    struct erasure erasure; /* of the thread of the tokens */
 
     atomic_ullong logins_open; /* changed by any thread */
 };

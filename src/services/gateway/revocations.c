@@ -13,6 +13,10 @@ static int compare(const void *a, const void *b)
 
 static bool parse_entry(const json_t *json, struct revocation *out, struct error *error)
 {
+    int64_t erased_at_ms = 0;
+    if (!json_get_integer(json, "erased_at_ms", JSON_OPTIONAL, 0, INT64_MAX, &erased_at_ms, error))
+        return false;
+    out->is_erased = erased_at_ms != 0;
     return json_get_id(json, "sub", JSON_REQUIRED, &out->user_id, error) &&
            json_get_integer(json, "epoch", JSON_REQUIRED, 0, INT64_MAX, &out->epoch, error);
 }

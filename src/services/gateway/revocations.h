@@ -11,7 +11,8 @@
 
 struct revocation {
     struct id user_id;
-    int64_t epoch; /* tokens of a smaller one are refused */
+    int64_t epoch;  /* tokens of a smaller one are refused */
+    bool is_erased; /* and all that is the account's is to be deleted */
 };
 
 struct revocations {

@@ -17,6 +17,9 @@
 #define RETRY_INTERVAL_MS CLOCK_SECOND_MS /* as long as no keys are known */
 #define VERIFY_WAIT_MAX_MS (3 * CLOCK_SECOND_MS)
 #define CALL_TIMEOUT_MS (5 * CLOCK_SECOND_MS)
+#define ERASE_TIME_MAX_MS (2 * CLOCK_SECOND_MS)
+#define ERASED_AT_ONCE 100
+#define ERASED_SIZE_MAX 4096 /* what auth takes */
 #define ANSWER_SIZE_MAX (16U * 1024 * 1024)
 
 /* Shared by the verifications that run while a newer set arrives. */
@@ -28,6 +31,8 @@ struct key_set {
 struct tokens {
     /* Set by tokens_open(), then read-only. */
     const struct config *config;
+    tokens_erase *erase;
+    void *erase_context;
     int64_t interval_ms; /* of the revocations; and between two fetches of the keys, however unknown
                             one is */
     pthread_t thread;
@@ -64,16 +69,28 @@ static void release(struct tokens *tokens, struct key_set *set)
     }
 }
 
-static bool fetch(struct tokens *tokens, const char *path, const char *const *headers,
-                  struct http_client_answer *out_answer, struct error *error)
+static bool call_auth(struct tokens *tokens, const struct http_client_call *call, int status,
+                      struct http_client_answer *out_answer, struct error *error)
 {
-    const struct http_client_call call = {.method = "GET", .path = path, .headers = headers};
-    if (!http_client_do(tokens->client, &call, out_answer, error))
-        return error_prefix(error, "GET %s of auth", path);
-    if (out_answer->status != 200)
-        return error_set(error, ERROR_UNAVAILABLE, "GET %s of auth: status %d", path,
-                         out_answer->status);
+    if (!http_client_do(tokens->client, call, out_answer, error))
+        return error_prefix(error, "%s %s of auth", call->method, call->path);
+    if (out_answer->status != status)
+        return error_set(error, ERROR_UNAVAILABLE, "%s %s of auth: status %d", call->method,
+                         call->path, out_answer->status);
     return true;
+}
+
+/* Calls with the secret that gateways share with auth. */
+static bool call_auth_as_gateway(struct tokens *tokens, struct http_client_call call, int status,
+                                 struct http_client_answer *out_answer, struct error *error)
+{
+    char key[GATEWAY_KEY_SIZE];
+    if (!gateway_key_load(tokens->config, key, error))
+        return error_prefix(error, "auth.gateway_key_file");
+    char header[sizeof GATEWAY_KEY_HEADER + sizeof key + 4];
+    snprintf(header, sizeof header, "%s: %s", GATEWAY_KEY_HEADER, key);
+    call.headers = (const char *const[]){header, NULL};
+    return call_auth(tokens, &call, status, out_answer, error);
 }
 
 static bool fetch_keys(struct tokens *tokens, struct error *error)
@@ -83,7 +100,8 @@ static bool fetch_keys(struct tokens *tokens, struct error *error)
     if (set == NULL)
         abort();
     set->references = 1;
-    if (!fetch(tokens, "/.well-known/jwks.json", NULL, &answer, error) ||
+    const struct http_client_call call = {.method = "GET", .path = "/.well-known/jwks.json"};
+    if (!call_auth(tokens, &call, 200, &answer, error) ||
         !token_keys_parse(buffer_text(&answer.body), answer.body.size, &set->keys, error)) {
         free(set);
         return false;
@@ -99,13 +117,9 @@ static bool fetch_keys(struct tokens *tokens, struct error *error)
 static bool fetch_revocations(struct tokens *tokens, struct error *error)
 {
     CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
-    char key[GATEWAY_KEY_SIZE];
-    if (!gateway_key_load(tokens->config, key, error))
-        return error_prefix(error, "auth.gateway_key_file");
-    char header[sizeof GATEWAY_KEY_HEADER + sizeof key + 4];
-    snprintf(header, sizeof header, "%s: %s", GATEWAY_KEY_HEADER, key);
+    const struct http_client_call call = {.method = "GET", .path = "/revocations"};
     struct revocations revocations = {0};
-    if (!fetch(tokens, "/revocations", (const char *const[]){header, NULL}, &answer, error) ||
+    if (!call_auth_as_gateway(tokens, call, 200, &answer, error) ||
         !revocations_parse(buffer_text(&answer.body), answer.body.size, &revocations, error))
         return false;
     pthread_mutex_lock(&tokens->lock);
@@ -114,6 +128,40 @@ static bool fetch_revocations(struct tokens *tokens, struct error *error)
     pthread_mutex_unlock(&tokens->lock);
     revocations_finish(&old);
     return true;
+}
+
+static bool tell_erased(struct tokens *tokens, json_t *list, struct error *error)
+{
+    CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
+    CLEANUP(buffer_finish) struct buffer body = BUFFER_WITH_MAX(ERASED_SIZE_MAX);
+    CLEANUP(json_decrefp) json_t *json = json_object_make();
+    json_set_take(json, "erased", json_incref(list));
+    if (!json_format(json, &body, error))
+        return false;
+    const struct http_client_call call = {
+        .method = "POST", .path = "/erased", .body = body.bytes, .body_size = body.size};
+    return call_auth_as_gateway(tokens, call, 204, &answer, error);
+}
+
+/* Nobody but this thread changes the revocations, so that it reads them without the lock. What is
+ * not done within the time goes on with the next list. */
+static bool erase_accounts(struct tokens *tokens, struct error *error)
+{
+    const struct revocations *revocations = &tokens->revocations;
+    int64_t end_ms = clock_boot_ms() + ERASE_TIME_MAX_MS;
+    CLEANUP(json_decrefp) json_t *list = json_array_make();
+    for (size_t i = 0; i < revocations->count && clock_boot_ms() < end_ms; i++) {
+        const struct revocation *entry = &revocations->entries[i];
+        if (!entry->is_erased || !tokens->erase(tokens->erase_context, &entry->user_id))
+            continue;
+        json_array_append_new(list, json_string(entry->user_id.text));
+        if (json_array_size(list) < ERASED_AT_ONCE)
+            continue;
+        if (!tell_erased(tokens, list, error))
+            return false;
+        json_array_clear(list);
+    }
+    return json_array_size(list) == 0 || tell_erased(tokens, list, error);
 }
 
 static void note_outcome(struct tokens *tokens, bool is_well, const struct error *error)
@@ -149,7 +197,7 @@ static bool look_for_revocations(struct tokens *tokens, int64_t now_ms, struct e
         now_ms + (tokens->knows_revocations ? tokens->interval_ms : RETRY_INTERVAL_MS);
     if (!tokens->knows_revocations)
         end_fetch(tokens, false, error);
-    return is_well;
+    return is_well && erase_accounts(tokens, error);
 }
 
 static bool is_keys_due(struct tokens *tokens, int64_t now_ms)
@@ -219,7 +267,8 @@ static void destroy(struct tokens *tokens)
 }
 
 bool tokens_open(const struct config *config, const struct gateway_settings *settings,
-                 struct tokens **out_tokens, struct error *error)
+                 tokens_erase *erase, void *erase_context, struct tokens **out_tokens,
+                 struct error *error)
 {
     const struct http_client_options options = {
         .base_url = settings->auth_url,
@@ -230,6 +279,8 @@ bool tokens_open(const struct config *config, const struct gateway_settings *set
     if (tokens == NULL)
         abort();
     tokens->config = config;
+    tokens->erase = erase;
+    tokens->erase_context = erase_context;
     tokens->interval_ms = settings->auth_interval_ms;
     pthread_mutex_init(&tokens->lock, NULL);
     condition_init(&tokens->changed);

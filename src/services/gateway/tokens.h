@@ -14,9 +14,14 @@
 
 struct tokens; /* thread-safe */
 
+/* Called by the thread for each account that is being erased, whenever the revocations have come.
+ * True: nothing is left of what it owned, which auth is then told. */
+typedef bool tokens_erase(void *context, const struct id *user_id);
+
 /* Starts the thread; auth need not be there yet. */
 MUST_CHECK bool tokens_open(const struct config *config, const struct gateway_settings *settings,
-                            struct tokens **out_tokens, struct error *error);
+                            tokens_erase *erase, void *erase_context, struct tokens **out_tokens,
+                            struct error *error);
 void tokens_close(struct tokens *tokens); /* NULL is fine */
 
 /* Are the keys known? The text says why not. */

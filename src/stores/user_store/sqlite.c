@@ -23,6 +23,7 @@ static const char *const schema_steps[] = {
     "  erased_at INTEGER NOT NULL"
     ") STRICT;"
     "CREATE INDEX user_by_epoch ON user (epoch_at);",
+    "CREATE INDEX user_by_erasure ON user (erased_at);",
     NULL,
 };
 
@@ -58,8 +59,8 @@ static const char *const statements[STATEMENT_COUNT + 1] = {
                " WHERE id = ?9 AND version = ?10",
     [REMOVE] = "DELETE FROM user WHERE id = ?1 AND version = ?2",
     [LIST] = "SELECT " COLUMNS " FROM user WHERE email > ?1 ORDER BY email LIMIT ?2",
-    [REVOKED] = "SELECT " COLUMNS " FROM user WHERE epoch_at >= ?1 AND id > ?2 ORDER BY id"
-                " LIMIT ?3",
+    [REVOKED] = "SELECT " COLUMNS " FROM user WHERE (epoch_at >= ?1 OR erased_at > 0) AND id > ?2"
+                " ORDER BY id LIMIT ?3",
 };
 _Static_assert(STATEMENT_COUNT <= SQLITE_STATEMENTS_MAX, "room for every statement");
 

@@ -61,8 +61,8 @@ MUST_CHECK bool user_store_remove(struct user_store *store, const struct id *id,
 /* By ascending email, after the given one ("": from the start). */
 MUST_CHECK bool user_store_list(struct user_store *store, const char *after_email, size_t limit,
                                 struct user *out_users, size_t *out_count, struct error *error);
-/* Accounts whose epoch was raised at or after since_ms, by ascending id after *after_id (none: from
- * the start): what gateways refuse older tokens by. */
+/* Accounts whose epoch was raised at or after since_ms, and those that are being erased, by
+ * ascending id after *after_id (none: from the start): what gateways refuse older tokens by. */
 MUST_CHECK bool user_store_revoked(struct user_store *store, int64_t since_ms,
                                    const struct id *after_id, size_t limit, struct user *out_users,
                                    size_t *out_count, struct error *error);

@@ -30,6 +30,8 @@ static void a_smaller_epoch_is_refused(void **state)
     assert_false(revocations_refuse(&revocations, &new));
     assert_false(revocations_refuse(&revocations, &other));
     assert_true(revocations_refuse(&revocations, &first));
+    assert_true(revocations.entries[0].is_erased);
+    assert_false(revocations.entries[1].is_erased);
 }
 
 static void what_is_no_list_is_refused(void **state)
@@ -44,6 +46,8 @@ static void what_is_no_list_is_refused(void **state)
         "{\"revocations\":[{\"sub\":\"x\",\"epoch\":1}]}",
         "{\"revocations\":[{\"sub\":\"66f000000000000000000002\"}]}",
         "{\"revocations\":[{\"sub\":\"66f000000000000000000002\",\"epoch\":-1}]}",
+        "{\"revocations\":[{\"sub\":\"66f000000000000000000002\",\"epoch\":1,\"erased_at_ms\":true}"
+        "]}",
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         struct error error = {0};
