@@ -62,15 +62,6 @@ bool buffer_append_format(struct buffer *buffer, struct error *error, const char
     return fits;
 }
 
-void buffer_consume(struct buffer *buffer, size_t size)
-{
-    assert(size <= buffer->size);
-    if (size == 0)
-        return;
-    memmove(buffer->bytes, buffer->bytes + size, buffer->size - size + 1);
-    buffer->size -= size;
-}
-
 void buffer_truncate(struct buffer *buffer, size_t size)
 {
     assert(size <= buffer->size);

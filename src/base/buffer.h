@@ -22,8 +22,6 @@ MUST_CHECK bool buffer_append_text(struct buffer *buffer, const char *text, stru
 MUST_CHECK bool buffer_append_format(struct buffer *buffer, struct error *error, const char *format,
                                      ...) PRINTF_FORMAT(3, 4);
 
-/* Removes the first bytes. */
-void buffer_consume(struct buffer *buffer, size_t size);
 void buffer_clear(struct buffer *buffer); /* keeps the memory */
 /* Back to an earlier size: how an append of several steps takes itself back. */
 void buffer_truncate(struct buffer *buffer, size_t size);

@@ -71,18 +71,3 @@ bool(error_set_errno)(struct error *error, int errno_value, const char *format, 
     const char *text = strerror_r(errno_value, reason, sizeof reason);
     return error_set(error, kind_of_errno(errno_value), "%.150s: %s", subject, text);
 }
-
-const char *error_kind_name(enum error_kind kind)
-{
-    static const char *const names[] = {
-        [ERROR_NONE] = "none",
-        [ERROR_BAD_INPUT] = "bad_input",
-        [ERROR_DENIED] = "denied",
-        [ERROR_NOT_FOUND] = "not_found",
-        [ERROR_CONFLICT] = "conflict",
-        [ERROR_TOO_LARGE] = "too_large",
-        [ERROR_UNAVAILABLE] = "unavailable",
-        [ERROR_INTERNAL] = "internal",
-    };
-    return (size_t)kind < ARRAY_COUNT(names) ? names[kind] : "unknown";
-}

@@ -51,6 +51,3 @@ static inline bool always_false(bool returned)
 #define error_set(...) always_false((error_set)(__VA_ARGS__))
 #define error_prefix(...) always_false((error_prefix)(__VA_ARGS__))
 #define error_set_errno(...) always_false((error_set_errno)(__VA_ARGS__))
-
-/* Names for logs: "unavailable". */
-const char *error_kind_name(enum error_kind kind);

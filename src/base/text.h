@@ -30,10 +30,6 @@ MUST_CHECK bool text_clean(const void *bytes, size_t size, struct buffer *out_te
  * expected. */
 MUST_CHECK bool text_parse_count(const char *text, uint64_t most, uint64_t *out_count,
                                  struct error *error);
-/* "1.25", digits with at most one point; ERROR_BAD_INPUT out of [least, most]. A leading minus
- * where least is negative. Independent of the locale. */
-MUST_CHECK bool text_parse_real(const char *text, double least, double most, double *out_real,
-                                struct error *error);
 /* A number and a unit: ms s m h d ("30s", "250ms"). "0" and "off" are 0. */
 MUST_CHECK bool text_parse_duration_ms(const char *text, int64_t *out_ms, struct error *error);
 /* A number and a unit: B KiB MiB GiB TiB, or kB MB GB TB. "0" and "off" are 0. */

@@ -31,46 +31,6 @@ bool text_parse_count(const char *text, uint64_t most, uint64_t *out_count, stru
     return true;
 }
 
-/* Digits with at most one point between them, up to nineteen bytes: read as one integer and divided
- * once, so that the locale has no say and no rounding adds up. */
-static bool read_decimal(const char *at, double *out_real)
-{
-    const char *start = at;
-    const char *point = NULL;
-    uint64_t number = 0;
-    double divisor = 1;
-    for (; *at != '\0' && at - start < 19; at++) {
-        if (*at == '.' && point == NULL) {
-            point = at;
-            continue;
-        }
-        if (*at < '0' || *at > '9')
-            return false;
-        number = number * 10 + (uint64_t)(*at - '0');
-        if (point != NULL)
-            divisor *= 10;
-    }
-    if (at == start || *at != '\0' || point == start || point == at - 1)
-        return false;
-    *out_real = (double)number / divisor;
-    return true;
-}
-
-bool text_parse_real(const char *text, double least, double most, double *out_real,
-                     struct error *error)
-{
-    bool is_negative = text[0] == '-' && least < 0;
-    double real = 0;
-    bool is_number = read_decimal(text + is_negative, &real);
-    if (is_negative)
-        real = -real;
-    if (!is_number || real < least || real > most)
-        return error_set(error, ERROR_BAD_INPUT, "expected a number from %g to %g, like 1.25",
-                         least, most);
-    *out_real = real;
-    return true;
-}
-
 struct unit {
     const char *name;
     uint64_t factor;

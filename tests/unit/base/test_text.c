@@ -124,25 +124,6 @@ static void a_count_is_digits_and_nothing_else(void **state)
     assert_int_equal(count, 7);
 }
 
-static void a_real_has_at_most_one_point(void **state)
-{
-    (void)state;
-    struct error error = {0};
-    double real = 0;
-    const char *bad[] = {"",    "-",   ".",  ".5",  "5.", "1.2.3", "1e3",
-                         "nan", "inf", " 1", "1,5", "-1", "100.1", "12345678901234567890"};
-    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
-        assert_false(text_parse_real(bad[i], 0, 100, &real, &error));
-    assert_true(text_parse_real("1.25", 0, 100, &real, &error));
-    assert_true(real == 1.25);
-    assert_true(text_parse_real("0.1", 0, 100, &real, &error));
-    assert_true(real == 0.1);
-    assert_true(text_parse_real("100", 0, 100, &real, &error));
-    assert_true(real == 100);
-    assert_true(text_parse_real("-14.5", -70, 0, &real, &error));
-    assert_true(real == -14.5);
-}
-
 static void durations_and_sizes_need_a_unit(void **state)
 {
     (void)state;
@@ -273,7 +254,6 @@ int main(void)
         cmocka_unit_test(cleaning_leaves_what_people_can_read),
         cmocka_unit_test(cleaning_that_does_not_fit_adds_nothing),
         cmocka_unit_test(a_count_is_digits_and_nothing_else),
-        cmocka_unit_test(a_real_has_at_most_one_point),
         cmocka_unit_test(durations_and_sizes_need_a_unit),
         cmocka_unit_test(what_is_formatted_can_be_parsed),
         cmocka_unit_test(people_read_round_numbers),
