@@ -137,9 +137,5 @@ int queue_run(const struct invocation *invocation)
         {"dead", dead},
         {0},
     };
-    int status = COMMAND_FAILED;
-    CLEANUP(session_finish) struct session session = {0};
-    if (!session_open(invocation, help, &session, &status))
-        return status;
-    return session_run_action(&session, actions);
+    return session_run(invocation, help, actions);
 }

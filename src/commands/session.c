@@ -105,6 +105,16 @@ int session_run_action(struct session *session, const struct session_action *act
     return refuse_action(session, actions);
 }
 
+int session_run(const struct invocation *invocation, const char *help,
+                const struct session_action *actions)
+{
+    int status = COMMAND_FAILED;
+    CLEANUP(session_finish) struct session session = {0};
+    if (!session_open(invocation, help, &session, &status))
+        return status;
+    return session_run_action(&session, actions);
+}
+
 int session_fail(const struct session *session, const struct error *error)
 {
     fprintf(stderr, "%s: %s\n", session->invocation->program, error->text);

@@ -29,6 +29,9 @@ struct session_action {
     int (*run)(struct session *session);
 };
 int session_run_action(struct session *session, const struct session_action *actions);
+/* A whole command that has nothing but actions. */
+int session_run(const struct invocation *invocation, const char *help,
+                const struct session_action *actions);
 
 /* Both print "tapedeck user: …" on standard error and return an exit status: COMMAND_FAILED, and
  * COMMAND_USAGE with a hint at --help. */

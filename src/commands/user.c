@@ -199,9 +199,5 @@ int user_run(const struct invocation *invocation)
         {"import", import},
         {0},
     };
-    int status = COMMAND_FAILED;
-    CLEANUP(session_finish) struct session session = {0};
-    if (!session_open(invocation, help, &session, &status))
-        return status;
-    return session_run_action(&session, actions);
+    return session_run(invocation, help, actions);
 }

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -58,14 +57,7 @@ enum log_level service_log_level(const struct service_settings *settings)
     return LOG_LEVEL_INFO;
 }
 
-static void print_help(const struct service *service, const struct invocation *invocation)
-{
-    printf("Usage: %s [--config FILE] [--set section.key=value]...\n\n%s\n\n"
-           "Runs until SIGTERM or SIGINT. Options: `tapedeck config options`.\n",
-           invocation->program, service->summary);
-}
-
-/* Out of the environment, so that neither the configuration nor a child of ours sees it. */
+/* Out of the environment, so that no child of ours sees it. */
 static bool take_supervisor_fd(int *out_fd, struct error *error)
 {
     *out_fd = -1;
@@ -158,52 +150,27 @@ static bool run_open(const struct service *service, const struct config *config,
     return true;
 }
 
-static int run_configured(const struct service *service, const struct config *config,
-                          int supervisor_fd)
+static bool run(const struct service *service, const struct config *config, struct error *error)
 {
-    struct error error = {0};
     struct service_settings settings = {0};
-    if (!config_load(config, service_options, &settings, &error)) {
-        log_error("cannot start", FIELD_TEXT("reason", error.text));
-        return COMMAND_FAILED;
-    }
+    CLEANUP(file_closep) int supervisor_fd = -1;
+    if (!take_supervisor_fd(&supervisor_fd, error) ||
+        !config_load(config, service_options, &settings, error))
+        return false;
     log_open(service->name, service_log_level(&settings));
-    if (!run_open(service, config, &settings, supervisor_fd, &error)) {
-        log_error("cannot start", FIELD_TEXT("reason", error.text));
-        return COMMAND_FAILED;
-    }
-    return COMMAND_OK;
+    return run_open(service, config, &settings, supervisor_fd, error);
 }
 
-int service_run(const struct service *service, const struct invocation *invocation)
+bool service_run(const struct service *service, const struct config *config)
 {
     struct error error = {0};
-    CLEANUP(command_line_finish) struct command_line line = {0};
-    log_open(service->name, LOG_LEVEL_INFO);
-    if (!command_line_parse(invocation, &line, &error)) {
-        fprintf(stderr, "%s: %s\n", invocation->program, error.text);
-        return COMMAND_USAGE;
-    }
-    if (line.wants_help) {
-        print_help(service, invocation);
-        return COMMAND_OK;
-    }
-    if (line.rest_count != 0) {
-        fprintf(stderr, "%s: unexpected argument '%s'; see --help\n", invocation->program,
-                line.rest[0]);
-        return COMMAND_USAGE;
-    }
-    CLEANUP(file_closep) int supervisor_fd = -1;
-    CLEANUP(config_closep) struct config *config = NULL;
-    if (!take_supervisor_fd(&supervisor_fd, &error) ||
-        !command_line_open_config(invocation, &line, &config, &error)) {
-        fprintf(stderr, "%s: %s\n", invocation->program, error.text);
-        return COMMAND_FAILED;
-    }
     /* A client that goes while we write to it is no reason to end, nor is a file that may grow no
      * further: like a full disk, that is an error which is handled. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     process_raise_fd_limit();
-    return run_configured(service, config, supervisor_fd);
+    bool succeeded = run(service, config, &error);
+    if (!succeeded)
+        log_error("cannot start", FIELD_TEXT("reason", error.text));
+    return succeeded;
 }

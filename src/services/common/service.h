@@ -1,7 +1,7 @@
 #pragma once
 
-/* The life of a service's process, the same for all four: command line, configuration, log,
- * operations port, opening, waiting for a signal, draining, closing.
+/* The life of a service's process, the same for all four: log, operations port, opening, waiting
+ * for a signal, draining, closing.
  *
  * SIGTERM and SIGINT drain within stop.drain_max and exit 0; a second one ends the process at once.
  * Where the supervisor started us (TAPEDECK_SUPERVISOR_FD names the reading end of a pipe), the
@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "config/command_line.h"
 #include "config/config.h"
 #include <stdint.h>
 
@@ -37,5 +36,5 @@ struct service_settings {
 extern const struct config_option service_options[]; /* ops.listen, stop.drain_max, log.level */
 enum log_level service_log_level(const struct service_settings *settings);
 
-/* Runs it until it is told to stop; returns the exit status. */
-int service_run(const struct service *service, const struct invocation *invocation);
+/* Runs it until it is told to stop. False: it could not start, and the log says why. */
+MUST_CHECK bool service_run(const struct service *service, const struct config *config);
