@@ -16,7 +16,8 @@ static void print_help(const struct command *commands, FILE *file)
         fprintf(file, "  %-10s %s\n", command->name, command->summary);
     fprintf(file,
             "\n`tapedeck COMMAND --help` explains one of them; `tapedeck --version` names the "
-            "version.\n\nTry: tapedeck convert talk.mp4\n");
+            "version.\nAll take --config FILE and --set section.key=value; `tapedeck config "
+            "options` lists\nwhat can be set.\n\nTry: tapedeck convert talk.mp4\n");
 }
 
 static const char *nearest_of(const struct command *commands, const char *name)

@@ -142,6 +142,15 @@ static int refuse(const char *program, const struct error *error)
     return COMMAND_USAGE;
 }
 
+/* Nothing of it is needed here, but what is given must be right, as everywhere. */
+static bool check_config(const struct invocation *invocation, const struct command_line *line,
+                         struct error *error)
+{
+    CLEANUP(config_closep) struct config *config = NULL;
+    bool is_given = line->config_file != NULL || line->assignment_count != 0;
+    return !is_given || command_line_open_config(invocation, line, &config, error);
+}
+
 int convert_run(const struct invocation *invocation)
 {
     CLEANUP(command_line_finish) struct command_line line = {0};
@@ -155,5 +164,9 @@ int convert_run(const struct invocation *invocation)
     }
     if (!convert_arguments_parse(line.rest, &request, &error))
         return refuse(invocation->program, &error);
+    if (!check_config(invocation, &line, &error)) {
+        fprintf(stderr, "%s: %s\n", invocation->program, error.text);
+        return COMMAND_FAILED;
+    }
     return run(invocation->program, &request);
 }

@@ -148,6 +148,8 @@ def test_a_misspelled_option_is_an_error_with_a_suggestion(tmp_path):
     result = tapedeck("config", "show", "--config", file)
     assert result.returncode == FAILED
     assert "gateway.listne" in result.stderr and "gateway.listen" in result.stderr
+    result = tapedeck("convert", "--config", file, "talk.mp4")
+    assert result.returncode == FAILED and "gateway.listen" in result.stderr
     result = tapedeck("config", "show", environment={"TAPEDECK_GATEWAY_LISTNE": "x"})
     assert result.returncode == OK and "TAPEDECK_GATEWAY_LISTNE" in result.stderr
 
