@@ -190,7 +190,10 @@ class Copy:
                 raise Failure(f"meson introspect: {output}")
             prefix = self.folder / "build-test"
             for test in json.loads(output):
-                test["target"] = str(pathlib.Path(test["cmd"][0]).relative_to(prefix))
+                words = map(pathlib.Path, test["cmd"])  # of a script, what it tries is built
+                test["targets"] = [
+                    str(word.relative_to(prefix)) for word in words if word.is_relative_to(prefix)
+                ]
                 self.tests[test["name"]] = test
         if name not in self.tests:
             raise Failure(f"no test of Meson is called {name}")
@@ -207,7 +210,7 @@ class Copy:
 
     def _meson_test(self, name, seconds):
         test = self.meson_test(name)
-        self.build("build-test", [test["target"]])
+        self.build("build-test", test["targets"])
         log = self.folder / "build-test" / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
         multiplier = f"{seconds / test['timeout']:.3f}"
