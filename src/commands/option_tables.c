@@ -15,17 +15,21 @@
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
+#include "stores/shared/mongodb.h"
 #include "stores/user_store/user_store.h"
 #include <stddef.h>
 
 /* In the order in which docs/options.md shows them. */
 const struct config_option *const option_tables[] = {
+    /* Stores, and the servers that they can be on. */
     data_folder_options,
     blob_store_options,
     record_store_options,
     job_queue_options,
     user_store_options,
     mail_sender_options,
+    mongodb_options,
+    /* Services. */
     gateway_options,
     public_url_options,
     auth_options,

@@ -1,0 +1,364 @@
+#include "stores/shared/mongodb.h"
+
+#include "base/clock.h"
+#include "stores/shared/mongodb_connection.h"
+#include <stdlib.h>
+
+/* Both clocks run; only a change of the server's, or of who is primary, is noticed by asking. */
+#define CLOCK_FRESH_MS CLOCK_MINUTE_MS
+
+struct mongodb_cursor {
+    struct mongodb *mongodb;         /* borrowed */
+    mongoc_collection_t *collection; /* owned */
+    mongoc_cursor_t *cursor;         /* owned */
+};
+
+bool mongodb_open(const struct config *config, struct mongodb **out_mongodb, struct error *error)
+{
+    CLEANUP(mongodb_closep) struct mongodb *mongodb = calloc(1, sizeof *mongodb);
+    if (mongodb == NULL)
+        abort();
+    if (!mongodb_connection_init(mongodb, config, error))
+        return false;
+    *out_mongodb = mongodb;
+    mongodb = NULL;
+    return true;
+}
+
+void mongodb_close(struct mongodb *mongodb)
+{
+    if (mongodb == NULL)
+        return;
+    if (mongodb->client != NULL)
+        mongoc_client_destroy(mongodb->client);
+    free(mongodb);
+}
+
+void mongodb_closep(struct mongodb **mongodb)
+{
+    mongodb_close(*mongodb);
+    *mongodb = NULL;
+}
+
+static void collection_destroyp(mongoc_collection_t **collection)
+{
+    if (*collection != NULL)
+        mongoc_collection_destroy(*collection);
+}
+
+static mongoc_collection_t *collection_of(struct mongodb *mongodb,
+                                          const struct mongodb_collection *collection)
+{
+    return mongoc_client_get_collection(mongodb->client, mongodb->databases[collection->database],
+                                        collection->name);
+}
+
+/* ---- The server itself ---- */
+
+static bool ask_hello(struct mongodb *mongodb, bson_t *out_reply, struct error *error)
+{
+    CLEANUP(bson_destroy) bson_t hello = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    bson_append_int32(&hello, "hello", -1, 1);
+    return mongoc_client_command_simple(mongodb->client, "admin", &hello, NULL, out_reply,
+                                        &cause) ||
+           mongodb_fail(mongodb, &cause, error);
+}
+
+static bool note_clock(struct mongodb *mongodb, const bson_t *reply, int64_t asked_at_boot_ms,
+                       struct error *error)
+{
+    bson_iter_t time;
+    if (!bson_iter_init_find(&time, reply, "localTime") || !BSON_ITER_HOLDS_DATE_TIME(&time))
+        return error_set(error, ERROR_INTERNAL, "MongoDB at %s does not say its time",
+                         mongodb->server);
+    int64_t now_boot_ms = clock_boot_ms();
+    int64_t asked_ms = asked_at_boot_ms + (now_boot_ms - asked_at_boot_ms) / 2;
+    mongodb->clock_offset_ms = bson_iter_date_time(&time) - asked_ms;
+    mongodb->clock_read_at_boot_ms = now_boot_ms;
+    return true;
+}
+
+bool mongodb_check(struct mongodb *mongodb, struct error *error)
+{
+    int64_t asked_at_boot_ms = clock_boot_ms();
+    CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
+    return ask_hello(mongodb, &reply, error) &&
+           note_clock(mongodb, &reply, asked_at_boot_ms, error);
+}
+
+bool mongodb_now(struct mongodb *mongodb, int64_t *out_now_ms, struct error *error)
+{
+    bool is_known = mongodb->clock_read_at_boot_ms != 0;
+    if (!is_known || clock_boot_ms() - mongodb->clock_read_at_boot_ms > CLOCK_FRESH_MS) {
+        struct error cause = {0};
+        /* A clock that was read once goes on without the server. */
+        if (!mongodb_check(mongodb, &cause) && !is_known)
+            return error_set(error, cause.kind, "%s", cause.text);
+    }
+    *out_now_ms = clock_boot_ms() + mongodb->clock_offset_ms;
+    return true;
+}
+
+/* ---- Writes ---- */
+
+/* "Written here, but not by a majority in time" comes beside a success. */
+static bool check_concern(const struct mongodb *mongodb, const bson_t *reply, struct error *error)
+{
+    bson_iter_t concern;
+    bson_iter_t text;
+    if (!bson_iter_init_find(&concern, reply, "writeConcernError") &&
+        !bson_iter_init_find(&concern, reply, "writeConcernErrors"))
+        return true;
+    bool has_text = bson_iter_init(&text, reply) &&
+                    bson_iter_find_descendant(&text, "writeConcernError.errmsg", &text) &&
+                    BSON_ITER_HOLDS_UTF8(&text);
+    return error_set(error, ERROR_UNAVAILABLE, "MongoDB at %s: not written by a majority: %s",
+                     mongodb->server, has_text ? bson_iter_utf8(&text, NULL) : "no reason given");
+}
+
+static int64_t count_in(const bson_t *reply, const char *member)
+{
+    bson_iter_t count;
+    return bson_iter_init_find(&count, reply, member) ? bson_iter_as_int64(&count) : 0;
+}
+
+bool mongodb_insert(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                    const bson_t *document, struct error *error)
+{
+    CLEANUP(collection_destroyp)
+    mongoc_collection_t *handle = collection_of(mongodb, collection);
+    bson_error_t cause = {0};
+    return mongoc_collection_insert_one(handle, document, NULL, NULL, &cause) ||
+           mongodb_fail(mongodb, &cause, error);
+}
+
+bool mongodb_update(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                    const bson_t *filter, const bson_t *update, int64_t *out_matched,
+                    struct error *error)
+{
+    CLEANUP(collection_destroyp)
+    mongoc_collection_t *handle = collection_of(mongodb, collection);
+    CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    if (!mongoc_collection_update_one(handle, filter, update, NULL, &reply, &cause))
+        return mongodb_fail(mongodb, &cause, error);
+    if (out_matched != NULL)
+        *out_matched = count_in(&reply, "matchedCount");
+    return true;
+}
+
+bool mongodb_upsert(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                    const bson_t *filter, const bson_t *update, struct error *error)
+{
+    CLEANUP(collection_destroyp)
+    mongoc_collection_t *handle = collection_of(mongodb, collection);
+    CLEANUP(bson_destroy) bson_t options = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    bson_append_bool(&options, "upsert", -1, true);
+    return mongoc_collection_update_one(handle, filter, update, &options, NULL, &cause) ||
+           mongodb_fail(mongodb, &cause, error);
+}
+
+static void modify_options_destroyp(mongoc_find_and_modify_opts_t **options)
+{
+    mongoc_find_and_modify_opts_destroy(*options);
+}
+
+bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                    const bson_t *filter, const bson_t *update, bson_t *out_document,
+                    struct error *error)
+{
+    CLEANUP(collection_destroyp)
+    mongoc_collection_t *handle = collection_of(mongodb, collection);
+    CLEANUP(modify_options_destroyp)
+    mongoc_find_and_modify_opts_t *options = mongoc_find_and_modify_opts_new();
+    CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    mongoc_find_and_modify_opts_set_update(options, update);
+    mongoc_find_and_modify_opts_set_flags(options, MONGOC_FIND_AND_MODIFY_RETURN_NEW);
+    if (!mongoc_collection_find_and_modify_with_opts(handle, filter, options, &reply, &cause))
+        return mongodb_fail(mongodb, &cause, error);
+    if (!check_concern(mongodb, &reply, error))
+        return false;
+    bson_iter_t value;
+    if (bson_iter_init_find(&value, &reply, "value") && BSON_ITER_HOLDS_DOCUMENT(&value)) {
+        uint32_t size = 0;
+        const uint8_t *bytes = NULL;
+        bson_t document;
+        bson_iter_document(&value, &size, &bytes);
+        if (bson_init_static(&document, bytes, size))
+            bson_concat(out_document, &document);
+    }
+    return true;
+}
+
+typedef bool delete_function(mongoc_collection_t *collection, const bson_t *selector,
+                             const bson_t *options, bson_t *reply, bson_error_t *error);
+
+static bool delete (struct mongodb *mongodb, const struct mongodb_collection *collection,
+                    const bson_t *filter, delete_function *function, int64_t *out_deleted,
+                    struct error *error)
+{
+    CLEANUP(collection_destroyp)
+    mongoc_collection_t *handle = collection_of(mongodb, collection);
+    CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    if (!function(handle, filter, NULL, &reply, &cause))
+        return mongodb_fail(mongodb, &cause, error);
+    if (out_deleted != NULL)
+        *out_deleted = count_in(&reply, "deletedCount");
+    return true;
+}
+
+bool mongodb_delete_one(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                        const bson_t *filter, int64_t *out_deleted, struct error *error)
+{
+    return delete (mongodb, collection, filter, mongoc_collection_delete_one, out_deleted, error);
+}
+
+bool mongodb_delete_all(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                        const bson_t *filter, int64_t *out_deleted, struct error *error)
+{
+    return delete (mongodb, collection, filter, mongoc_collection_delete_many, out_deleted, error);
+}
+
+/* ---- Reads ---- */
+
+static struct mongodb_cursor *cursor_create(struct mongodb *mongodb,
+                                            const struct mongodb_collection *collection)
+{
+    struct mongodb_cursor *cursor = calloc(1, sizeof *cursor);
+    if (cursor == NULL)
+        abort();
+    cursor->mongodb = mongodb;
+    cursor->collection = collection_of(mongodb, collection);
+    return cursor;
+}
+
+/* What is wrong with the question is known now; what the server answers, at the first document. */
+static bool give_cursor(struct mongodb_cursor *cursor, struct mongodb_cursor **out_cursor,
+                        struct error *error)
+{
+    bson_error_t cause = {0};
+    CLEANUP(mongodb_cursor_closep) struct mongodb_cursor *owned = cursor;
+    if (mongoc_cursor_error(cursor->cursor, &cause))
+        return mongodb_fail(cursor->mongodb, &cause, error);
+    *out_cursor = owned;
+    owned = NULL;
+    return true;
+}
+
+bool mongodb_find(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                  const bson_t *filter, const bson_t *options, struct mongodb_cursor **out_cursor,
+                  struct error *error)
+{
+    struct mongodb_cursor *cursor = cursor_create(mongodb, collection);
+    cursor->cursor = mongoc_collection_find_with_opts(cursor->collection, filter, options, NULL);
+    return give_cursor(cursor, out_cursor, error);
+}
+
+bool mongodb_aggregate(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                       const bson_t *pipeline, struct mongodb_cursor **out_cursor,
+                       struct error *error)
+{
+    struct mongodb_cursor *cursor = cursor_create(mongodb, collection);
+    cursor->cursor =
+        mongoc_collection_aggregate(cursor->collection, MONGOC_QUERY_NONE, pipeline, NULL, NULL);
+    return give_cursor(cursor, out_cursor, error);
+}
+
+bool mongodb_cursor_next(struct mongodb_cursor *cursor, const bson_t **out_document,
+                         struct error *error)
+{
+    const bson_t *document = NULL;
+    bson_error_t cause = {0};
+    if (!mongoc_cursor_next(cursor->cursor, &document)) {
+        if (mongoc_cursor_error(cursor->cursor, &cause))
+            return mongodb_fail(cursor->mongodb, &cause, error);
+        document = NULL;
+    }
+    *out_document = document;
+    return true;
+}
+
+void mongodb_cursor_closep(struct mongodb_cursor **cursor)
+{
+    if (*cursor == NULL)
+        return;
+    mongoc_cursor_destroy((*cursor)->cursor);
+    mongoc_collection_destroy((*cursor)->collection);
+    free(*cursor);
+    *cursor = NULL;
+}
+
+bool mongodb_find_one(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                      const bson_t *filter, bson_t *out_document, struct error *error)
+{
+    CLEANUP(bson_destroy) bson_t options = BSON_INITIALIZER;
+    CLEANUP(mongodb_cursor_closep) struct mongodb_cursor *cursor = NULL;
+    const bson_t *document = NULL;
+    bson_append_int64(&options, "limit", -1, 1);
+    bson_append_bool(&options, "singleBatch", -1, true);
+    if (!mongodb_find(mongodb, collection, filter, &options, &cursor, error) ||
+        !mongodb_cursor_next(cursor, &document, error))
+        return false;
+    if (document != NULL)
+        bson_concat(out_document, document);
+    return true;
+}
+
+bool mongodb_count(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                   const bson_t *filter, int64_t most, int64_t *out_count, struct error *error)
+{
+    CLEANUP(collection_destroyp)
+    mongoc_collection_t *handle = collection_of(mongodb, collection);
+    CLEANUP(bson_destroy) bson_t options = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    if (most != 0)
+        bson_append_int64(&options, "limit", -1, most);
+    int64_t count = mongoc_collection_count_documents(handle, filter, &options, NULL, NULL, &cause);
+    if (count < 0)
+        return mongodb_fail(mongodb, &cause, error);
+    *out_count = count;
+    return true;
+}
+
+/* ---- Indexes ---- */
+
+static void append_index(bson_t *command, const struct mongodb_index *index)
+{
+    bson_t indexes;
+    bson_t one;
+    bson_t keys;
+    bson_append_array_begin(command, "indexes", -1, &indexes);
+    bson_append_document_begin(&indexes, "0", -1, &one);
+    bson_append_utf8(&one, "name", -1, index->name, -1);
+    bson_append_document_begin(&one, "key", -1, &keys);
+    for (const char *const *key = index->keys; *key != NULL; key++) {
+        bool is_descending = **key == '-';
+        bson_append_int32(&keys, is_descending ? *key + 1 : *key, -1, is_descending ? -1 : 1);
+    }
+    bson_append_document_end(&one, &keys);
+    if (index->is_unique)
+        bson_append_bool(&one, "unique", -1, true);
+    bson_append_document_end(&indexes, &one);
+    bson_append_array_end(command, &indexes);
+}
+
+bool mongodb_create_index(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                          const struct mongodb_index *index, struct error *error)
+{
+    CLEANUP(bson_destroy) bson_t command = BSON_INITIALIZER;
+    CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    bson_append_utf8(&command, "createIndexes", -1, collection->name, -1);
+    append_index(&command, index);
+    if (!mongoc_client_write_command_with_opts(mongodb->client,
+                                               mongodb->databases[collection->database], &command,
+                                               NULL, &reply, &cause)) {
+        mongodb_fail(mongodb, &cause, error);
+        return error_prefix(error, "index %s of %s", index->name, collection->name);
+    }
+    return check_concern(mongodb, &reply, error);
+}

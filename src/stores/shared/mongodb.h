@@ -1,0 +1,96 @@
+#pragma once
+
+/* The one door to libmongoc: a connection of one thread, and the few operations that stores need.
+ * Documents are libbson's; who includes this builds and reads them.
+ *
+ * Every write is acknowledged by a majority and durable there, every read is a majority's from the
+ * primary. A connection is made by the first operation and made again after a failure; each
+ * operation ends within about twice mongodb.timeout. Not to be used across a fork.
+ *
+ * ERROR_UNAVAILABLE: not reachable, refused us, or did not answer in time. A write may still land:
+ * it is repeated as it was, or left. ERROR_CONFLICT: a unique index says no. ERROR_TOO_LARGE
+ * (FAILURE_DISK_FULL): the server has no room. ERROR_INTERNAL: our bug, or a server that is not
+ * what we know. No text ever holds the URI or a password. */
+
+#include "base/error.h"
+#include "config/config.h"
+#include <bson/bson.h>
+#include <stdint.h>
+
+struct mongodb;
+struct mongodb_cursor;
+
+enum mongodb_database { MONGODB_RECORDS, MONGODB_VIDEOS, MONGODB_MP3S };
+#define MONGODB_DATABASE_COUNT 3
+
+struct mongodb_collection {
+    enum mongodb_database database;
+    const char *name;
+};
+
+extern const struct config_option mongodb_options[]; /* mongodb.* */
+
+/* Talks to nobody yet. ERROR_BAD_INPUT: the options make no sense, or would send data unencrypted
+ * over a network, or would not verify the server. */
+MUST_CHECK bool mongodb_open(const struct config *config, struct mongodb **out_mongodb,
+                             struct error *error);
+void mongodb_close(struct mongodb *mongodb); /* NULL is fine */
+void mongodb_closep(struct mongodb **mongodb);
+/* Reachable, logged in, and a server that takes writes? */
+MUST_CHECK bool mongodb_check(struct mongodb *mongodb, struct error *error);
+/* The server's clock (hello.localTime), asked for now and then, plus what has passed since. */
+MUST_CHECK bool mongodb_now(struct mongodb *mongodb, int64_t *out_now_ms, struct error *error);
+
+/* Where nothing matches, the count is 0 and that is no error. Counts may be NULL. */
+MUST_CHECK bool mongodb_insert(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                               const bson_t *document, struct error *error);
+MUST_CHECK bool mongodb_update(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                               const bson_t *filter, const bson_t *update, int64_t *out_matched,
+                               struct error *error);
+/* Inserts where nothing matches. ERROR_CONFLICT: another did at the same time; repeat it. */
+MUST_CHECK bool mongodb_upsert(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                               const bson_t *filter, const bson_t *update, struct error *error);
+/* findAndModify: one document is changed, and *out_document is what it became; empty where none
+ * matched. It is initialised by the caller, and the caller's to destroy. */
+MUST_CHECK bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                               const bson_t *filter, const bson_t *update, bson_t *out_document,
+                               struct error *error);
+MUST_CHECK bool mongodb_delete_one(struct mongodb *mongodb,
+                                   const struct mongodb_collection *collection,
+                                   const bson_t *filter, int64_t *out_deleted, struct error *error);
+MUST_CHECK bool mongodb_delete_all(struct mongodb *mongodb,
+                                   const struct mongodb_collection *collection,
+                                   const bson_t *filter, int64_t *out_deleted, struct error *error);
+
+/* Options as of the command find: sort, projection, limit, batchSize (say one: some servers answer
+ * with all in one message). An open cursor belongs to its connection. */
+MUST_CHECK bool mongodb_find(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                             const bson_t *filter, const bson_t *options,
+                             struct mongodb_cursor **out_cursor, struct error *error);
+/* Only stages that 4.4 knows and that no other server refuses: $match, $group. */
+MUST_CHECK bool mongodb_aggregate(struct mongodb *mongodb,
+                                  const struct mongodb_collection *collection,
+                                  const bson_t *pipeline, struct mongodb_cursor **out_cursor,
+                                  struct error *error);
+/* *out_document is valid until the next call, NULL after the last. */
+MUST_CHECK bool mongodb_cursor_next(struct mongodb_cursor *cursor, const bson_t **out_document,
+                                    struct error *error);
+void mongodb_cursor_closep(struct mongodb_cursor **cursor);
+/* The first document, appended to *out_document, which the caller initialised; empty: none. */
+MUST_CHECK bool mongodb_find_one(struct mongodb *mongodb,
+                                 const struct mongodb_collection *collection, const bson_t *filter,
+                                 bson_t *out_document, struct error *error);
+/* At most `most`, where it is not 0. */
+MUST_CHECK bool mongodb_count(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                              const bson_t *filter, int64_t most, int64_t *out_count,
+                              struct error *error);
+
+/* Where it is missing; one of the same name stays as it is. */
+struct mongodb_index {
+    const char *name;
+    const char *const *keys; /* NULL-terminated; "-" in front: descending */
+    bool is_unique;
+};
+MUST_CHECK bool mongodb_create_index(struct mongodb *mongodb,
+                                     const struct mongodb_collection *collection,
+                                     const struct mongodb_index *index, struct error *error);
