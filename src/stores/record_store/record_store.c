@@ -7,9 +7,10 @@
 
 static const struct record_store_backend *const backends[] = {
     &record_store_sqlite,
+    &record_store_mongodb,
 };
 
-static const char *const backend_names[] = {"sqlite", NULL};
+static const char *const backend_names[] = {"sqlite", "mongodb", NULL};
 
 struct record_store_settings {
     const char *backend;
@@ -23,7 +24,7 @@ const struct config_option record_store_options[] = {
         .standard = "sqlite",
         .choices = backend_names,
         .help = "Where the records of conversions live. sqlite: a file below data.dir, for one "
-                "host.",
+                "host. mongodb: the server that mongodb.uri names.",
     },
     {0},
 };
