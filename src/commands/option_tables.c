@@ -16,6 +16,7 @@
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
 #include "stores/shared/mongodb.h"
+#include "stores/shared/sql.h"
 #include "stores/user_store/user_store.h"
 #include <stddef.h>
 
@@ -29,6 +30,7 @@ const struct config_option *const option_tables[] = {
     user_store_options,
     mail_sender_options,
     mongodb_options,
+    sql_options,
     /* Services. */
     gateway_options,
     public_url_options,
