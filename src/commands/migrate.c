@@ -1,6 +1,7 @@
 /* tapedeck migrate: stores brought to this version's schema. */
 
 #include "commands/commands.h"
+#include "commands/migrate_original.h"
 #include "commands/session.h"
 
 #include "stores/job_queue/job_queue.h"
@@ -15,6 +16,11 @@ static const char help[] =
     "the\n"
     "first services of a new version start. Those of the version before go on working meanwhile.\n"
     "Can be repeated.\n\n"
+    "Accounts in MySQL: tables are made by the account of mysql.migrate_uri. A table `user` of "
+    "the\n"
+    "original system, which holds passwords as they were typed, is turned into accounts with "
+    "hashes\n"
+    "and dropped.\n\n"
     "Example:\n"
     "  tapedeck migrate --config /etc/tapedeck.ini\n";
 
@@ -26,6 +32,16 @@ static const struct {
     {"messages", job_queue_migrate},
     {"accounts", user_store_migrate},
 };
+
+static int move_original(const struct session *session)
+{
+    size_t moved = 0;
+    struct error error = {0};
+    bool succeeded = migrate_original(session->config, &moved, &error);
+    if (moved != 0)
+        printf("%zu accounts of the original now have hashes instead of passwords\n", moved);
+    return succeeded ? COMMAND_OK : session_fail(session, &error);
+}
 
 int migrate_run(const struct invocation *invocation)
 {
@@ -43,5 +59,5 @@ int migrate_run(const struct invocation *invocation)
         }
         printf("%-9s of this version's schema\n", stores[i].name);
     }
-    return COMMAND_OK;
+    return move_original(&session);
 }

@@ -1,11 +1,14 @@
 #include "contract.h"
 
+#include "mysql_place.h"
+
 #include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
 #include "stores/shared/mongodb.h"
+#include "stores/shared/sql.h"
 #include "stores/user_store/user_store.h"
 #include <ftw.h>
 #include <pthread.h>
@@ -22,8 +25,9 @@
 #define GROWN_SIZE "size=16m"
 
 static const struct config_option *const tables[] = {
-    data_folder_options, blob_store_options,   job_queue_options,  mail_sender_options,
-    mongodb_options,     record_store_options, user_store_options, NULL,
+    data_folder_options, blob_store_options, job_queue_options,
+    mail_sender_options, mongodb_options,    record_store_options,
+    sql_options,         user_store_options, NULL,
 };
 
 static pthread_barrier_t meeting;
@@ -33,8 +37,10 @@ static const struct server {
     const char *backend;
     const char *variable;
     const char *section;           /* of the options uri and ca_file */
-    const char *const *namespaces; /* options that keep tests apart; NULL-terminated */
+    const char *const *namespaces; /* options that keep tests apart; NULL-terminated. NULL: a place
+                                    * is made */
 } servers[] = {
+    {"mysql", "TEST_MYSQL_URI", "mysql", NULL},
     {"mongodb", "TEST_MONGODB_URI", "mongodb",
      (const char *const[]){"mongodb.database", "mongodb.videos_database", "mongodb.mp3s_database",
                            NULL}},
@@ -85,9 +91,16 @@ static void assign_server(struct assignments *assignments, const struct server *
     const char *ca_file = getenv("TEST_CA_FILE");
     char name[64];
     name_after(folder, name);
-    assign(assignments, "%s.uri=%s", server->section, getenv(server->variable));
     if (ca_file != NULL)
         assign(assignments, "%s.ca_file=%s", server->section, ca_file);
+    if (server->namespaces == NULL) {
+        struct mysql_place place;
+        mysql_place_make(name, &place);
+        assign(assignments, "mysql.uri=%s", place.service_uri);
+        assign(assignments, "mysql.migrate_uri=%s", place.migrate_uri);
+        return;
+    }
+    assign(assignments, "%s.uri=%s", server->section, getenv(server->variable));
     for (size_t i = 0; server->namespaces[i] != NULL; i++)
         assign(assignments, "%s=%s_%zu", server->namespaces[i], name, i);
 }
@@ -142,7 +155,13 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 
 void contract_finish(struct contract *contract)
 {
+    const struct server *server = server_of(contract->backend);
     config_close(contract->config);
+    if (server != NULL && server->namespaces == NULL) {
+        char name[64];
+        name_after(contract->folder, name);
+        mysql_place_remove(name);
+    }
     nftw(contract->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 

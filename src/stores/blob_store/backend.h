@@ -47,4 +47,3 @@ struct blob_reader {
 };
 
 extern const struct blob_store_backend blob_store_files;
-extern const struct blob_store_backend blob_store_gridfs;

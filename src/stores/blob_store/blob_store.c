@@ -5,10 +5,9 @@
 
 static const struct blob_store_backend *const backends[] = {
     &blob_store_files,
-    &blob_store_gridfs,
 };
 
-static const char *const backend_names[] = {"files", "mongodb", NULL};
+static const char *const backend_names[] = {"files", NULL};
 
 struct blob_store_settings {
     const char *backend;
@@ -21,9 +20,7 @@ const struct config_option blob_store_options[] = {
         .field = CONFIG_FIELD(struct blob_store_settings, backend, const char *),
         .standard = "files",
         .choices = backend_names,
-        .help = "Where videos and MP3s live. files: below data.dir/blobs, for one host. mongodb: "
-                "GridFS, "
-                "which any of its drivers reads.",
+        .help = "Where videos and MP3s live. files: below data.dir/blobs, for one host.",
     },
     {0},
 };

@@ -33,4 +33,4 @@ struct user_store {
     const struct user_store_backend *backend;
 };
 
-extern const struct user_store_backend user_store_sqlite;
+extern const struct user_store_backend user_store_mysql, user_store_sqlite;

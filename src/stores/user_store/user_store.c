@@ -6,9 +6,10 @@
 
 static const struct user_store_backend *const backends[] = {
     &user_store_sqlite,
+    &user_store_mysql,
 };
 
-static const char *const backend_names[] = {"sqlite", NULL};
+static const char *const backend_names[] = {"sqlite", "mysql", NULL};
 
 struct user_store_settings {
     const char *backend;
@@ -21,7 +22,8 @@ const struct config_option user_store_options[] = {
         .field = CONFIG_FIELD(struct user_store_settings, backend, const char *),
         .standard = "sqlite",
         .choices = backend_names,
-        .help = "Where accounts live. sqlite: a file below data.dir, for one host.",
+        .help = "Where accounts live. sqlite: a file below data.dir, for one host. mysql: a MySQL "
+                "or MariaDB server.",
     },
     {0},
 };
