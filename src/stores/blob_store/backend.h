@@ -47,3 +47,4 @@ struct blob_reader {
 };
 
 extern const struct blob_store_backend blob_store_files;
+extern const struct blob_store_backend blob_store_gridfs;

@@ -5,9 +5,10 @@
 
 static const struct blob_store_backend *const backends[] = {
     &blob_store_files,
+    &blob_store_gridfs,
 };
 
-static const char *const backend_names[] = {"files", NULL};
+static const char *const backend_names[] = {"files", "mongodb", NULL};
 
 struct blob_store_settings {
     const char *backend;
@@ -20,7 +21,9 @@ const struct config_option blob_store_options[] = {
         .field = CONFIG_FIELD(struct blob_store_settings, backend, const char *),
         .standard = "files",
         .choices = backend_names,
-        .help = "Where videos and MP3s live. files: below data.dir/blobs, for one host.",
+        .help = "Where videos and MP3s live. files: below data.dir/blobs, for one host. mongodb: "
+                "GridFS, "
+                "which any of its drivers reads.",
     },
     {0},
 };

@@ -133,6 +133,26 @@ bool mongodb_insert(struct mongodb *mongodb, const struct mongodb_collection *co
            mongodb_fail(mongodb, &cause, error);
 }
 
+bool mongodb_insert_many(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                         const bson_t **documents, size_t count, size_t *out_inserted,
+                         struct error *error)
+{
+    CLEANUP(collection_destroyp)
+    mongoc_collection_t *handle = collection_of(mongodb, collection);
+    CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
+    bson_error_t cause = {0};
+    struct error failure = {0};
+    if (!mongoc_collection_insert_many(handle, documents, count, NULL, &reply, &cause) &&
+        !mongodb_fail(mongodb, &cause, &failure) && failure.kind != ERROR_CONFLICT) {
+        *error = failure;
+        return false;
+    }
+    if (!check_concern(mongodb, &reply, error))
+        return false;
+    *out_inserted = (size_t)count_in(&reply, "insertedCount");
+    return true;
+}
+
 bool mongodb_update(struct mongodb *mongodb, const struct mongodb_collection *collection,
                     const bson_t *filter, const bson_t *update, int64_t *out_matched,
                     struct error *error)

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include <bson/bson.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct mongodb;
@@ -44,6 +45,12 @@ MUST_CHECK bool mongodb_now(struct mongodb *mongodb, int64_t *out_now_ms, struct
 /* Where nothing matches, the count is 0 and that is no error. Counts may be NULL. */
 MUST_CHECK bool mongodb_insert(struct mongodb *mongodb, const struct mongodb_collection *collection,
                                const bson_t *document, struct error *error);
+/* In order, up to the first that a unique index says no to: *out_inserted are in, fewer than
+ * `count` where there is one. */
+MUST_CHECK bool mongodb_insert_many(struct mongodb *mongodb,
+                                    const struct mongodb_collection *collection,
+                                    const bson_t **documents, size_t count, size_t *out_inserted,
+                                    struct error *error);
 MUST_CHECK bool mongodb_update(struct mongodb *mongodb, const struct mongodb_collection *collection,
                                const bson_t *filter, const bson_t *update, int64_t *out_matched,
                                struct error *error);
