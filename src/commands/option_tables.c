@@ -12,6 +12,7 @@
 #include "services/notifier/notifier.h"
 #include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
+#include "stores/job_queue/rabbitmq_settings.h"
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
@@ -31,6 +32,7 @@ const struct config_option *const option_tables[] = {
     mail_sender_options,
     mongodb_options,
     sql_options,
+    rabbitmq_options,
     /* Services. */
     gateway_options,
     public_url_options,

@@ -4,6 +4,7 @@
 
 #include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
+#include "stores/job_queue/rabbitmq_settings.h"
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
@@ -25,9 +26,11 @@
 #define GROWN_SIZE "size=16m"
 
 static const struct config_option *const tables[] = {
-    data_folder_options, blob_store_options, job_queue_options,
-    mail_sender_options, mongodb_options,    record_store_options,
-    sql_options,         user_store_options, NULL,
+    data_folder_options,  blob_store_options,
+    job_queue_options,    mail_sender_options,
+    mongodb_options,      rabbitmq_options,
+    record_store_options, sql_options,
+    user_store_options,   NULL,
 };
 
 static pthread_barrier_t meeting;
@@ -44,6 +47,7 @@ static const struct server {
     {"mongodb", "TEST_MONGODB_URI", "mongodb",
      (const char *const[]){"mongodb.database", "mongodb.videos_database", "mongodb.mp3s_database",
                            NULL}},
+    {"rabbitmq", "TEST_RABBITMQ_URI", "rabbitmq", (const char *const[]){NULL}},
 };
 
 #define ASSIGNMENTS_MAX 10

@@ -15,6 +15,25 @@
 
 static const char *backend_name;
 
+static enum job_queue_verdict drop(void *context, const struct job_queue_letter *letter)
+{
+    (void)context;
+    (void)letter;
+    return JOB_QUEUE_DROP;
+}
+
+/* A broker keeps what the test before has left. */
+static void empty(const struct config *config, enum job_queue_name name)
+{
+    CLEANUP(job_queue_closep) struct job_queue *queue = NULL;
+    const struct job_delivery *delivery = NULL;
+    assert_true(job_queue_open(config, name, &queue, NULL));
+    do {
+        assert_true(job_queue_take(queue, 0, -1, &delivery, NULL));
+    } while (delivery != NULL && job_queue_ack(queue, NULL));
+    assert_true(job_queue_browse_dead(queue, SIZE_MAX, drop, NULL, NULL));
+}
+
 static int set_up(void **state)
 {
     static struct contract contract;
@@ -22,6 +41,8 @@ static int set_up(void **state)
     struct error error = {0};
     if (!job_queue_migrate(contract.config, &error))
         fail_msg("%s", error.text);
+    empty(contract.config, JOB_QUEUE_VIDEO);
+    empty(contract.config, JOB_QUEUE_MP3);
     *state = &contract;
     return 0;
 }
@@ -270,6 +291,8 @@ int main(int argc, char **argv)
     if (argc != 2)
         return 2;
     backend_name = argv[1];
+    if (!contract_is_possible(backend_name))
+        return 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(messages_arrive_whole_and_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_two_queues_do_not_mix, set_up, tear_down),

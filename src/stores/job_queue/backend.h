@@ -36,4 +36,5 @@ struct job_queue {
     bool has_delivery; /* taken, not yet acked or buried */
 };
 
+extern const struct job_queue_backend job_queue_rabbitmq;
 extern const struct job_queue_backend job_queue_sqlite;

@@ -7,9 +7,10 @@
 
 static const struct job_queue_backend *const backends[] = {
     &job_queue_sqlite,
+    &job_queue_rabbitmq,
 };
 
-static const char *const backend_names[] = {"sqlite", NULL};
+static const char *const backend_names[] = {"sqlite", "rabbitmq", NULL};
 
 struct job_queue_settings {
     const char *backend;
@@ -23,7 +24,7 @@ const struct config_option job_queue_options[] = {
         .standard = "sqlite",
         .choices = backend_names,
         .help = "Where the messages between the services wait. sqlite: a file below data.dir, for "
-                "one host.",
+                "one host. rabbitmq: the broker of rabbitmq.uri.",
     },
     {0},
 };
