@@ -37,6 +37,12 @@ doctor_check doctor_check_records, doctor_check_blobs, doctor_check_queue, docto
 /* Who talks to whom. */
 doctor_check doctor_check_auth, doctor_check_encryption;
 
+/* Whether any store is an embedded one. */
+bool doctor_needs_data(const struct doctor *doctor);
+/* Of a store by its options: opening an embedded one can make its files, which must be its user's.
+ */
+bool doctor_may_open(const struct doctor *doctor, const struct config_option *options);
+
 /* Blobs and records, compared both ways; prints each that has no other. False: the stores could not
  * be asked. */
 MUST_CHECK bool doctor_compare(const struct config *config, size_t *out_findings,

@@ -78,6 +78,8 @@ enum doctor_verdict doctor_check_data_folder(struct doctor *doctor)
         return doctor_fail(doctor, &error, "Set data.dir.");
     if (stat(path, &status) != 0) {
         error_set_errno(&error, errno, "%.200s", path);
+        if (!doctor_needs_data(doctor))
+            return doctor_say(doctor, DOCTOR_SKIPPED, "all stores are on servers");
         return doctor_fail(doctor, &error,
                            "`tapedeck serve` and `tapedeck migrate` make it; check data.dir.");
     }
@@ -114,7 +116,8 @@ enum doctor_verdict doctor_check_clock(struct doctor *doctor)
         error_set(&error, ERROR_INTERNAL, "this machine's clock is years behind");
         return doctor_fail(doctor, &error, "Set it, and let NTP keep it right.");
     }
-    if (!doctor->has_data || !record_store_open(doctor->session->config, &records, &error) ||
+    if (!doctor_may_open(doctor, record_store_options) ||
+        !record_store_open(doctor->session->config, &records, &error) ||
         !record_store_now(records, &store_ms, &error))
         return doctor_say(doctor, DOCTOR_OK, "plausible; not compared with the record store's");
     int64_t difference_ms = clock_wall_ms() - store_ms;

@@ -7,15 +7,47 @@
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/record_store/record_store.h"
 #include "stores/user_store/user_store.h"
+#include <string.h>
 
 #define SCHEMA_ADVICE                                                                              \
     "If it was never there or is of an older version: `tapedeck migrate`. `tapedeck serve` does "  \
     "that by itself."
+#define SERVER_ADVICE                                                                              \
+    "Check that the server runs and what the options say of it. If it has no schema yet, or one "  \
+    "of an older version: `tapedeck migrate`."
 
-/* Opening an embedded store can make its files, which must be its user's. */
+/* A store's first option chooses its backend, and the one that is chosen where nothing is said is
+ * the embedded one. */
+static bool is_embedded(const struct doctor *doctor, const struct config_option *options)
+{
+    struct config_option choice[] = {options[0], {0}};
+    const char *backend = NULL;
+    choice[0].field = 0;
+    return !config_load(doctor->session->config, choice, &backend, NULL) ||
+           strcmp(backend, options[0].standard) == 0;
+}
+
+bool doctor_needs_data(const struct doctor *doctor)
+{
+    return is_embedded(doctor, record_store_options) || is_embedded(doctor, blob_store_options) ||
+           is_embedded(doctor, job_queue_options) || is_embedded(doctor, user_store_options) ||
+           is_embedded(doctor, mail_sender_options);
+}
+
+bool doctor_may_open(const struct doctor *doctor, const struct config_option *options)
+{
+    return doctor->has_data || !is_embedded(doctor, options);
+}
+
 static enum doctor_verdict skip(struct doctor *doctor)
 {
     return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
+}
+
+static const char *advice_for(const struct doctor *doctor, const struct config_option *options,
+                              const char *embedded_advice)
+{
+    return is_embedded(doctor, options) ? embedded_advice : SERVER_ADVICE;
 }
 
 enum doctor_verdict doctor_check_records(struct doctor *doctor)
@@ -24,12 +56,12 @@ enum doctor_verdict doctor_check_records(struct doctor *doctor)
     const struct record_filter queued = {.has_state = true, .state = CONVERSION_QUEUED};
     int64_t count = 0;
     CLEANUP(record_store_closep) struct record_store *records = NULL;
-    if (!doctor->has_data)
+    if (!doctor_may_open(doctor, record_store_options))
         return skip(doctor);
     if (!record_store_open(doctor->session->config, &records, &error) ||
         !record_store_check(records, &error) ||
         !record_store_count(records, &queued, INT32_MAX, &count, &error))
-        return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+        return doctor_fail(doctor, &error, advice_for(doctor, record_store_options, SCHEMA_ADVICE));
     return doctor_say(doctor, DOCTOR_OK,
                       "reachable, of a schema that this version knows; %lld queued",
                       (long long)count);
@@ -39,11 +71,13 @@ enum doctor_verdict doctor_check_blobs(struct doctor *doctor)
 {
     struct error error = {0};
     CLEANUP(blob_store_closep) struct blob_store *blobs = NULL;
-    if (!doctor->has_data)
+    if (!doctor_may_open(doctor, blob_store_options))
         return skip(doctor);
     if (!blob_store_open(doctor->session->config, &blobs, &error) ||
         !blob_store_check(blobs, &error))
-        return doctor_fail(doctor, &error, "Check that its disk is mounted and may be written to.");
+        return doctor_fail(doctor, &error,
+                           advice_for(doctor, blob_store_options,
+                                      "Check that its disk is mounted and may be written to."));
     return doctor_say(doctor, DOCTOR_OK, "can be written to");
 }
 
@@ -51,13 +85,14 @@ enum doctor_verdict doctor_check_queue(struct doctor *doctor)
 {
     static const enum job_queue_name names[] = {JOB_QUEUE_VIDEO, JOB_QUEUE_MP3};
     struct error error = {0};
-    if (!doctor->has_data)
+    if (!doctor_may_open(doctor, job_queue_options))
         return skip(doctor);
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         CLEANUP(job_queue_closep) struct job_queue *queue = NULL;
         if (!job_queue_open(doctor->session->config, names[i], &queue, &error) ||
             !job_queue_check(queue, &error))
-            return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+            return doctor_fail(doctor, &error,
+                               advice_for(doctor, job_queue_options, SCHEMA_ADVICE));
     }
     return doctor_say(doctor, DOCTOR_OK, "both queues can be reached");
 }
@@ -68,11 +103,11 @@ enum doctor_verdict doctor_check_users(struct doctor *doctor)
     struct user first;
     size_t count = 0;
     CLEANUP(user_store_closep) struct user_store *users = NULL;
-    if (!doctor->has_data)
+    if (!doctor_may_open(doctor, user_store_options))
         return skip(doctor);
     if (!user_store_open(doctor->session->config, &users, &error) ||
         !user_store_check(users, &error) || !user_store_list(users, "", 1, &first, &count, &error))
-        return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+        return doctor_fail(doctor, &error, advice_for(doctor, user_store_options, SCHEMA_ADVICE));
     return count != 0
                ? doctor_say(doctor, DOCTOR_OK, "reachable, of a schema that this version knows")
                : doctor_say(doctor, DOCTOR_WARNING,
@@ -83,7 +118,7 @@ enum doctor_verdict doctor_check_mail(struct doctor *doctor)
 {
     struct error error = {0};
     CLEANUP(mail_sender_closep) struct mail_sender *sender = NULL;
-    if (!doctor->has_data)
+    if (!doctor_may_open(doctor, mail_sender_options))
         return skip(doctor);
     if (!mail_sender_open(doctor->session->config, &sender, &error) ||
         !mail_sender_check(sender, &error))

@@ -1,6 +1,7 @@
 #include "commands/session.h"
 
 #include "base/text.h"
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,8 @@ bool session_open(const struct invocation *invocation, const char *help,
 {
     struct error error = {0};
     CLEANUP(session_finish) struct session session = {.invocation = invocation};
+    /* A server that hangs up is an error to be told of. */
+    signal(SIGPIPE, SIG_IGN);
     if (!command_line_parse(invocation, &session.line, &error)) {
         *out_status = session_usage(&session, "%s", error.text);
         return false;
