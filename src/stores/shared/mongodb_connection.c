@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "model/failure.h"
+#include "stores/shared/tls_probe.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,7 +74,7 @@ const struct config_option mongodb_options[] = {
     {0},
 };
 
-#define DATABASE_NAME_MAX 63
+#define PROBE_TIMEOUT_MS 2000
 
 /* ---- What the options may say ---- */
 
@@ -116,7 +117,7 @@ static bool check_encrypted(const mongoc_uri_t *uri, struct error *error)
 
 static bool check_database(const char *option, const char *name, struct error *error)
 {
-    if (name[0] != '\0' && strlen(name) <= DATABASE_NAME_MAX &&
+    if (name[0] != '\0' && strlen(name) < MONGODB_DATABASE_SIZE &&
         strpbrk(name, "/\\. \"$*<>:|?") == NULL)
         return true;
     return error_set(error, ERROR_BAD_INPUT, "%s: \"%.80s\" cannot name a database", option, name);
@@ -174,16 +175,31 @@ static void set_timeouts(mongoc_uri_t *uri, int32_t timeout_ms)
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
     /* Shorter, so that one host that is silent does not use up the wait for another. */
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, timeout_ms - timeout_ms / 2);
-    /* An election takes a moment: it is waited for. */
-    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_SERVERSELECTIONTRYONCE, false);
+    /* Who asks a server that is down is told so at once, and tries again; to wait for it here would
+     * hold the caller's thread, and after a failure the driver looks again only after 5 s anyway.
+     */
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_SERVERSELECTIONTRYONCE, true);
 }
 
-/* The driver's own words can quote parts of a password that was not escaped. */
+/* A password with @ or / in it, not escaped, ends too early or begins the name of a host; then that
+ * part of it would stand in messages. */
+static bool has_one_login(const char *uri)
+{
+    const char *login = strstr(uri, "://");
+    if (login == NULL)
+        return true; /* nor is it a URI */
+    login += strlen("://");
+    const char *at = strrchr(login, '@');
+    return at == NULL || at == login + strcspn(login, "@/?");
+}
+
+/* The driver's own words can quote parts of a password too. */
 static bool parse_uri(const struct mongodb_settings *settings, mongoc_uri_t **out_uri,
                       struct error *error)
 {
     bson_error_t cause = {0};
-    mongoc_uri_t *uri = mongoc_uri_new_with_error(settings->uri, &cause);
+    mongoc_uri_t *uri =
+        has_one_login(settings->uri) ? mongoc_uri_new_with_error(settings->uri, &cause) : NULL;
     if (uri == NULL)
         return error_set(error, ERROR_BAD_INPUT,
                          "mongodb.uri is not a URI of MongoDB: it should be as "
@@ -202,6 +218,8 @@ static bool prepare_uri(const struct mongodb_settings *settings, mongoc_uri_t *u
         if (settings->needs_tls && !check_encrypted(uri, error))
             return false;
     } else if (settings->ca_file[0] != '\0') {
+        if (!tls_check_ca_file("mongodb.ca_file", settings->ca_file, error))
+            return false;
         mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_TLSCAFILE, settings->ca_file);
     }
     set_concerns(uri, (int32_t)settings->timeout_ms);
@@ -209,6 +227,20 @@ static bool prepare_uri(const struct mongodb_settings *settings, mongoc_uri_t *u
     if (mongoc_uri_get_appname(uri) == NULL)
         mongoc_uri_set_appname(uri, "tapedeck");
     return true;
+}
+
+/* Copies: the configuration need not outlive the connection. */
+static void note_settings(struct mongodb *mongodb, const struct mongodb_settings *settings,
+                          const mongoc_uri_t *uri)
+{
+    const mongoc_host_list_t *first = mongoc_uri_get_hosts(uri);
+    text_copy(mongodb->databases[MONGODB_RECORDS], MONGODB_DATABASE_SIZE, settings->records);
+    text_copy(mongodb->databases[MONGODB_VIDEOS], MONGODB_DATABASE_SIZE, settings->videos);
+    text_copy(mongodb->databases[MONGODB_MP3S], MONGODB_DATABASE_SIZE, settings->mp3s);
+    text_copy(mongodb->server, sizeof mongodb->server,
+              first == NULL ? "the hosts of its SRV record" : first->host_and_port);
+    text_copy(mongodb->ca_file, sizeof mongodb->ca_file, settings->ca_file);
+    mongodb->has_tls = mongoc_uri_get_tls(uri);
 }
 
 bool mongodb_connection_init(struct mongodb *mongodb, const struct config *config,
@@ -224,12 +256,7 @@ bool mongodb_connection_init(struct mongodb *mongodb, const struct config *confi
     pthread_once(&is_initialized, initialize);
     if (!parse_uri(&settings, &uri, error) || !prepare_uri(&settings, uri, error))
         return false;
-    mongodb->databases[MONGODB_RECORDS] = settings.records;
-    mongodb->databases[MONGODB_VIDEOS] = settings.videos;
-    mongodb->databases[MONGODB_MP3S] = settings.mp3s;
-    const mongoc_host_list_t *first = mongoc_uri_get_hosts(uri);
-    snprintf(mongodb->server, sizeof mongodb->server, "%.*s", MONGODB_SERVER_SIZE - 1,
-             first == NULL ? "the hosts of its SRV record" : first->host_and_port);
+    note_settings(mongodb, &settings, uri);
     mongodb->client = mongoc_client_new_from_uri_with_error(uri, &cause);
     if (mongodb->client == NULL)
         return mongodb_fail(mongodb, &cause, error);
@@ -293,20 +320,83 @@ static enum error_kind kind_of(const bson_error_t *cause)
     }
 }
 
-/* Of "No suitable servers found: `serverSelectionTimeoutMS` expired: [connection refused calling
- * hello on 'localhost:27017']" what is in brackets. */
-static const char *reason_of(const bson_error_t *cause)
+/* Of "[connection closed calling hello on 'db.example.org:27017']" the host and its port. */
+static bool find_host(const char *message, char out_host[MONGODB_SERVER_SIZE],
+                      const char **out_port)
 {
-    const char *bracket = strchr(cause->message, '[');
-    return cause->domain == MONGOC_ERROR_SERVER_SELECTION && bracket != NULL ? bracket
-                                                                             : cause->message;
+    static const char before[] = " on '";
+    const char *host = strstr(message, before);
+    if (host == NULL)
+        return false;
+    host += sizeof before - 1;
+    size_t size = strcspn(host, "'");
+    if (size == 0 || size >= MONGODB_SERVER_SIZE)
+        return false;
+    bool is_bracketed = host[0] == '[';
+    snprintf(out_host, MONGODB_SERVER_SIZE, "%.*s", (int)size - is_bracketed, host + is_bracketed);
+    char *end = strrchr(out_host, ':');
+    if (end == NULL || end == out_host)
+        return false;
+    *out_port = end + 1;
+    *(end[-1] == ']' ? end - 1 : end) = '\0';
+    return true;
 }
 
-bool mongodb_fail(const struct mongodb *mongodb, const bson_error_t *cause, struct error *error)
+/* The driver says of a certificate that it refuses at best what OpenSSL says, and of one for
+ * another host only that the connection was closed. */
+static bool explain_tls(const struct mongodb *mongodb, const char *message, struct error *error)
+{
+    char host[MONGODB_SERVER_SIZE];
+    struct tls_peer peer = {.host = host, .ca_file = mongodb->ca_file};
+    struct error found = {0};
+    bool may_be_tls = strstr(message, "TLS handshake failed") != NULL ||
+                      strstr(message, "connection closed") != NULL ||
+                      strstr(message, "connection error") != NULL;
+    if (!mongodb->has_tls || !may_be_tls || !find_host(message, host, &peer.port) ||
+        tls_probe(&peer, PROBE_TIMEOUT_MS, &found))
+        return false;
+    *error = found;
+    return true;
+}
+
+/* Of "No suitable servers found: `serverSelectionTryOnce` set: [connection refused calling hello on
+ * 'localhost:27017']" what is in brackets. Between two looks for a server there is no reason in it:
+ * that of the last look still holds. */
+static void note_unreachable(struct mongodb *mongodb, const char *message)
+{
+    const char *bracket = strchr(message, '[');
+    struct error explained = {0};
+    if (strstr(message, "No servers yet eligible for rescan") != NULL &&
+        mongodb->unreachable[0] != '\0')
+        return;
+    const char *reason = "no server there takes writes: an election goes on, or replicaSet in "
+                         "mongodb.uri is not its name";
+    if (explain_tls(mongodb, message, &explained))
+        reason = explained.text;
+    else if (bracket != NULL)
+        reason = bracket;
+    text_copy(mongodb->unreachable, sizeof mongodb->unreachable, reason);
+}
+
+static bool is_login_refused(const bson_error_t *cause)
+{
+    return cause->domain == MONGOC_ERROR_CLIENT && cause->code == MONGOC_ERROR_CLIENT_AUTHENTICATE;
+}
+
+bool(mongodb_fail)(struct mongodb *mongodb, const bson_error_t *cause, struct error *error)
 {
     enum error_kind kind = kind_of(cause);
+    if (cause->domain == MONGOC_ERROR_SERVER_SELECTION) {
+        note_unreachable(mongodb, cause->message);
+        return error_set(error, kind, "MongoDB at %s: %s", mongodb->server, mongodb->unreachable);
+    }
+    if (is_login_refused(cause))
+        return error_set(error, kind,
+                         "MongoDB at %s refuses the login: check user, password and authSource in "
+                         "mongodb.uri",
+                         mongodb->server);
     if (kind == ERROR_TOO_LARGE)
         return error_set_failure(error, kind, &FAILURE_DISK_FULL, "MongoDB at %s: %s",
                                  mongodb->server, cause->message);
-    return error_set(error, kind, "MongoDB at %s: %s", mongodb->server, reason_of(cause));
+    return error_set(error, kind, "MongoDB at %s: %s", mongodb->server, cause->message);
 }
