@@ -46,15 +46,17 @@ class Authority:
             .sign(self.key, hashes.SHA256())
         )
 
-    def issue(self, host="localhost", from_day=-1, to_day=1):
-        """A PEM file of a certificate for the host, and its key."""
+    def issue(self, host="localhost", from_day=-1, to_day=1, also=()):
+        """A PEM file of a certificate for the host, and for others by the same name, and its
+        key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = (
-            x509.IPAddress(ipaddress.ip_address(host)) if is_address(host) else x509.DNSName(host)
-        )
+        names = [
+            x509.IPAddress(ipaddress.ip_address(name)) if is_address(name) else x509.DNSName(name)
+            for name in (host, *also)
+        ]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         certificate = self._sign(
-            subject, key, x509.SubjectAlternativeName([name]), from_day, to_day
+            subject, key, x509.SubjectAlternativeName(names), from_day, to_day
         )
         file = self.folder / f"{self.name}-{host}-{from_day}-{to_day}.pem"
         file.write_bytes(

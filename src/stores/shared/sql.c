@@ -322,17 +322,17 @@ static bool execute_once(struct sql_query *query, struct error *error)
     return true;
 }
 
-/* A read is repeated where its connection was lost at once; not where it was waited for. */
+/* A read is repeated where its connection was lost at once; not where it was waited for, and not
+ * where there was none to be had. */
 static bool execute_read(struct sql_query *query, struct error *error)
 {
     struct sql_database *database = query->database;
     struct error cause = {0};
     int64_t started_at_ms = clock_boot_ms();
-    bool had_connection = database->handle != NULL && !database->is_in_transaction;
     if (execute_once(query, &cause))
         return true;
     free_rows(query);
-    if (had_connection && database->is_broken && cause.kind == ERROR_UNAVAILABLE &&
+    if (database->is_broken && !database->is_in_transaction && cause.kind == ERROR_UNAVAILABLE &&
         clock_boot_ms() - started_at_ms < LOST_FAST_MS)
         return execute_once(query, error);
     if (error != NULL)
@@ -419,6 +419,17 @@ void sql_transaction_endp(struct sql_database **database)
 
 /* ---- Migration ---- */
 
+bool sql_lock_migration(struct sql_database *database, struct error *error)
+{
+    int64_t is_locked = 0;
+    if (!sql_read_counts(database,
+                         "SELECT GET_LOCK(LEFT(CONCAT('tapedeck.migrate.', DATABASE()), 64), 60)",
+                         1, &is_locked, error))
+        return false;
+    return is_locked == 1 ||
+           error_set(error, ERROR_UNAVAILABLE, "another `tapedeck migrate` is at work");
+}
+
 enum { NOTE_VERSION };
 
 static const char *const migration_statements[] = {
@@ -453,23 +464,12 @@ static bool run_steps(struct sql_database *database, int64_t version, struct err
     return note_version(database, newest, error);
 }
 
-static bool lock(struct sql_database *database, struct error *error)
-{
-    int64_t is_locked = 0;
-    if (!sql_read_counts(database,
-                         "SELECT GET_LOCK(LEFT(CONCAT('tapedeck.migrate.', DATABASE()), 64), 60)",
-                         1, &is_locked, error))
-        return false;
-    return is_locked == 1 ||
-           error_set(error, ERROR_UNAVAILABLE, "another `tapedeck migrate` is at work");
-}
-
 static bool migrate_open(struct sql_database *database, sql_before_schema *before,
                          struct error *error)
 {
     int64_t version = 0;
     int64_t reader_least = 0;
-    if (!connect_again(database, error) || !lock(database, error) ||
+    if (!connect_again(database, error) || !sql_lock_migration(database, error) ||
         !read_schema(database, &version, &reader_least, error) ||
         !check_reader(database, reader_least, error))
         return false;

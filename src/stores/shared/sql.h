@@ -94,6 +94,9 @@ typedef bool sql_before_schema(struct sql_database *database, struct error *erro
 MUST_CHECK bool sql_database_migrate(const struct config *config, const struct sql_schema *schema,
                                      sql_before_schema *before, struct error *error);
 
+/* Held until the connection is closed: only one migration of a database is at work at a time. */
+MUST_CHECK bool sql_lock_migration(struct sql_database *database, struct error *error);
+
 /* Constant SQL of ours without values, on a connection that is there: CREATE TABLE and the like. */
 MUST_CHECK bool sql_execute(struct sql_database *database, const char *sql, struct error *error);
 /* The same where it returns one row of so many counts. */

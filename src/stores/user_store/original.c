@@ -79,6 +79,7 @@ static bool has_table(struct original_accounts *accounts, bool *out_has_table, s
 {
     int64_t count = 0;
     if (!sql_database_check(&accounts->database, error) ||
+        !sql_lock_migration(&accounts->database, error) ||
         !sql_read_counts(&accounts->database,
                          "SELECT count(*) FROM information_schema.tables"
                          " WHERE table_schema = DATABASE() AND table_name = 'user_original'",

@@ -1,0 +1,158 @@
+"""A MariaDB of a test's own, on loopback."""
+
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from authority import Authority
+from workshop import wait_for
+
+# Small and quick to start; nothing here is about safety.
+SMALL = (
+    "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--performance-schema=OFF",
+    "--innodb-flush-log-at-trx-commit=2",
+)
+
+
+def free_port():
+    """Below the ports of outgoing connections, one of which could have it at the next start."""
+    while True:
+        port = random.randrange(23400, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+class MariaDb:
+    """Folders of pytest's are for root's eyes alone; the server runs as a user of its own."""
+
+    def __init__(self, install=("--auth-root-authentication-method=socket", "--skip-test-db"),
+                 options=SMALL):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tapedeck-mariadb-"))
+        self.folder.chmod(0o755)
+        self.data = self.folder / "data"
+        self.socket = self.folder / "sock"
+        self.error_log = self.folder / "error.log"
+        self.port = free_port()
+        self.options = [*options]
+        self.process = None
+        self.defaults = ["--no-defaults"]
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "mysql", "mysql")
+            self.options.append("--user=mysql")
+            install = (*install, "--user=mysql")
+        made = subprocess.run(
+            ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}",
+             "--skip-name-resolve", *install],
+            capture_output=True, text=True,
+        )
+        assert made.returncode == 0, made.stdout + made.stderr
+
+    def start(self):
+        with open(self.error_log, "ab") as log:
+            self.process = subprocess.Popen(
+                ["mariadbd", *self.defaults, *self.options, f"--datadir={self.data}",
+                 f"--socket={self.socket}", f"--port={self.port}",
+                 f"--pid-file={self.folder}/pid"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )
+        wait_for(lambda: self.is_ready() or self.process.poll() is not None, 30, "MariaDB")
+        assert self.process.poll() is None, self.error_log.read_text(errors="replace")
+        return self
+
+    def is_ready(self):
+        return self.client("SELECT 1").returncode == 0
+
+    def client(self, sql, *arguments):
+        """As root, by the socket."""
+        return subprocess.run(
+            ["mariadb", "--no-defaults", "-S", str(self.socket), "-N", "-B", *arguments],
+            input=sql, capture_output=True, text=True,
+        )
+
+    def sql(self, sql, *arguments):
+        result = self.client(sql, *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            self.process.wait(timeout=60)
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class TlsMariaDb(MariaDb):
+    """With a certificate; `tapedeck` is its database, with accounts as deploy/mysql makes them."""
+
+    PASSWORD = "a-Password-of-tests-1"
+
+    def __init__(self):
+        super().__init__()
+        self.tls = self.folder / "tls"
+        self.tls.mkdir()
+        self.authority = Authority(self.tls)
+        self.certificate = self.tls / "server.pem"
+        self.issue()
+        self.options += [
+            "--bind-address=127.0.0.1", "--skip-name-resolve",
+            f"--ssl-ca={self.authority.file}", f"--ssl-cert={self.certificate}",
+            f"--ssl-key={self.certificate}",
+        ]
+        self.start()
+        self.make_database("tapedeck")
+
+    def make_database(self, name):
+        self.sql(f"""
+            CREATE DATABASE {name};
+            CREATE USER m_{name}@'%' IDENTIFIED BY '{self.PASSWORD}' REQUIRE SSL;
+            CREATE USER s_{name}@'%' IDENTIFIED BY '{self.PASSWORD}' REQUIRE SSL;
+            GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX
+              ON {name}.* TO m_{name}@'%';
+            GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON {name}.user TO s_{name}@'%';
+            GRANT SELECT, CREATE ON {name}.schema_version TO s_{name}@'%';
+            REVOKE CREATE ON {name}.user FROM s_{name}@'%';
+            REVOKE CREATE ON {name}.schema_version FROM s_{name}@'%';
+        """)
+
+    def uri(self, account="s", name="tapedeck", host="127.0.0.1", scheme="mysqls"):
+        return f"{scheme}://{account}_{name}:{self.PASSWORD}@{host}:{self.port}/{name}"
+
+    def options_for(self, name="tapedeck", **changes):
+        return {
+            "stores.users": "mysql",
+            "mysql.uri": self.uri("s", name),
+            "mysql.migrate_uri": self.uri("m", name),
+            "mysql.ca_file": self.authority.file,
+            "mysql.timeout": "2s",
+            **changes,
+        }
+
+    def issue(self, host="localhost", also=("127.0.0.1",), **days):
+        shutil.copy(self.authority.issue(host, also=also, **days), self.certificate)
+
+    def present(self, **certificate):
+        """Another certificate from now on."""
+        self.issue(**certificate)
+        self.sql("FLUSH SSL")
