@@ -2,14 +2,13 @@
 
 #include "base/text.h"
 #include "model/failure.h"
+#include "stores/shared/tls_probe.h"
 #include <errmsg.h>
-#include <errno.h>
 #include <mysql.h>
 #include <mysqld_error.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PORT_STANDARD 3306
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
@@ -119,6 +118,8 @@ bool sql_server_load(const struct config *config, enum sql_account account,
                          "%s: without TLS only to this machine: use mysqls://, or set "
                          "mysql.tls=off for a network that is as safe as a cable",
                          server.option);
+    if (server.has_tls && !tls_check_ca_file("mysql.ca_file", server.ca_file, error))
+        return false;
     *out_server = server;
     return true;
 }
@@ -305,10 +306,6 @@ bool sql_open_handle(const struct sql_server *server, struct st_mysql **out_hand
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, prepare_library);
-    /* The library would say only that a file is missing. */
-    if (server->has_tls && access(server->ca_file, R_OK) != 0)
-        return error_set(error, ERROR_UNAVAILABLE, "mysql.ca_file %s: %s", server->ca_file,
-                         strerror(errno));
     MYSQL *handle = mysql_init(NULL);
     if (handle == NULL)
         abort();
