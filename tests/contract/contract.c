@@ -1,6 +1,7 @@
 #include "contract.h"
 
 #include "mysql_place.h"
+#include "proxy.h"
 
 #include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
@@ -42,12 +43,14 @@ static const struct server {
     const char *section;           /* of the options uri and ca_file */
     const char *const *namespaces; /* options that keep tests apart; NULL-terminated. NULL: a place
                                     * is made */
+    const char *proxied_options;   /* of the URI, for who goes through a proxy */
 } servers[] = {
-    {"mysql", "TEST_MYSQL_URI", "mysql", NULL},
+    {"mysql", "TEST_MYSQL_URI", "mysql", NULL, ""},
     {"mongodb", "TEST_MONGODB_URI", "mongodb",
      (const char *const[]){"mongodb.database", "mongodb.videos_database", "mongodb.mp3s_database",
-                           NULL}},
-    {"rabbitmq", "TEST_RABBITMQ_URI", "rabbitmq", (const char *const[]){NULL}},
+                           NULL},
+     "directConnection=true"},
+    {"rabbitmq", "TEST_RABBITMQ_URI", "rabbitmq", (const char *const[]){NULL}, ""},
 };
 
 #define ASSIGNMENTS_MAX 10
@@ -57,6 +60,28 @@ struct assignments {
     const char *list[ASSIGNMENTS_MAX + 1];
     size_t count;
 };
+
+/* Of "scheme://user@host:port/path": what stands before the host, and what after the port. */
+struct place {
+    const char *before;
+    size_t before_size;
+    char host[128];
+    char port[8];
+    const char *after;
+};
+
+static void place_of(const char *uri, struct place *out_place)
+{
+    const char *at = strchr(uri, '@');
+    const char *host = at != NULL ? at + 1 : strstr(uri, "://") + strlen("://");
+    int host_size = (int)strcspn(host, ":/?,");
+    const char *port = host + host_size + 1;
+    assert_true(host[host_size] == ':');
+    *out_place = (struct place){.before = uri, .before_size = (size_t)(host - uri)};
+    out_place->after = port + strspn(port, "0123456789");
+    snprintf(out_place->host, sizeof out_place->host, "%.*s", host_size, host);
+    snprintf(out_place->port, sizeof out_place->port, "%.*s", (int)(out_place->after - port), port);
+}
 
 static void assign(struct assignments *assignments, const char *format, ...) PRINTF_FORMAT(2, 3);
 static void assign(struct assignments *assignments, const char *format, ...)
@@ -89,8 +114,22 @@ static void name_after(const char *folder, char out_name[64])
     }
 }
 
+/* The URI with the proxy in the place of its server: of a set's servers there is only the first,
+ * and what the set says of itself must not lead past the proxy. */
+static void assign_proxied_uri(struct assignments *assignments, const struct server *server,
+                               const struct proxy *proxy)
+{
+    struct place place;
+    place_of(getenv(server->variable), &place);
+    const char *rest = place.after + strcspn(place.after, "/?");
+    bool has_options = strchr(rest, '?') != NULL;
+    assign(assignments, "%s.uri=%.*s%s:%d%s%s%s", server->section, (int)place.before_size,
+           place.before, place.host, proxy_port(proxy), rest[0] == '\0' ? "/" : rest,
+           has_options ? "&" : "?", server->proxied_options);
+}
+
 static void assign_server(struct assignments *assignments, const struct server *server,
-                          const char *folder)
+                          const char *folder, const struct proxy *proxy)
 {
     const char *ca_file = getenv("TEST_CA_FILE");
     char name[64];
@@ -104,7 +143,10 @@ static void assign_server(struct assignments *assignments, const struct server *
         assign(assignments, "mysql.migrate_uri=%s", place.migrate_uri);
         return;
     }
-    assign(assignments, "%s.uri=%s", server->section, getenv(server->variable));
+    if (proxy != NULL)
+        assign_proxied_uri(assignments, server, proxy);
+    else
+        assign(assignments, "%s.uri=%s", server->section, getenv(server->variable));
     for (size_t i = 0; server->namespaces[i] != NULL; i++)
         assign(assignments, "%s=%s_%zu", server->namespaces[i], name, i);
 }
@@ -123,14 +165,9 @@ bool contract_has_server(const struct contract *contract)
     return server_of(contract->backend) != NULL;
 }
 
-struct config *contract_config_in(const struct contract *contract, const char *folder)
+static struct config *open_config(const struct assignments *assignments)
 {
-    struct assignments assignments = {0};
-    assign(&assignments, "data.dir=%s", folder);
-    assign(&assignments, "%s=%s", contract->option, contract->backend);
-    if (contract_has_server(contract))
-        assign_server(&assignments, server_of(contract->backend), folder);
-    const struct config_sources sources = {.assignments = assignments.list};
+    const struct config_sources sources = {.assignments = assignments->list};
     struct error error = {0};
     struct config *config = NULL;
     if (!config_open(tables, &sources, &config, &error)) {
@@ -138,6 +175,39 @@ struct config *contract_config_in(const struct contract *contract, const char *f
         abort();
     }
     return config;
+}
+
+static void assign_all(struct assignments *assignments, const struct contract *contract,
+                       const char *folder, const struct proxy *proxy)
+{
+    assign(assignments, "data.dir=%s", folder);
+    assign(assignments, "%s=%s", contract->option, contract->backend);
+    if (contract_has_server(contract))
+        assign_server(assignments, server_of(contract->backend), folder, proxy);
+}
+
+struct config *contract_config_in(const struct contract *contract, const char *folder)
+{
+    struct assignments assignments = {0};
+    assign_all(&assignments, contract, folder, NULL);
+    return open_config(&assignments);
+}
+
+struct proxy *contract_proxy(const struct contract *contract)
+{
+    struct place place;
+    place_of(getenv(server_of(contract->backend)->variable), &place);
+    return proxy_open(place.host, place.port);
+}
+
+struct config *contract_config_through(const struct contract *contract, const struct proxy *proxy,
+                                       const char *timeout)
+{
+    const struct server *server = server_of(contract->backend);
+    struct assignments assignments = {0};
+    assign_all(&assignments, contract, contract->folder, proxy);
+    assign(&assignments, "%s.timeout=%s", server->section, timeout);
+    return open_config(&assignments);
 }
 
 void contract_init(struct contract *contract, const char *option, const char *backend)

@@ -31,6 +31,13 @@ bool contract_has_server(const struct contract *contract);
  * folder; the caller's. */
 struct config *contract_config_in(const struct contract *contract, const char *folder);
 
+/* Of a server: a proxy in front of it, and the same backend through that proxy with this time-out.
+ * All are the caller's. */
+struct proxy;
+struct proxy *contract_proxy(const struct contract *contract);
+struct config *contract_config_through(const struct contract *contract, const struct proxy *proxy,
+                                       const char *timeout);
+
 /* Runs it in a process of its own and returns its result; a death by signal is false. What it
  * checks it checks with CONTRACT_CHECK: cmocka's assertions work only in the test itself. */
 typedef bool contract_work(void *context);
