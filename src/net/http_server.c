@@ -125,11 +125,6 @@ static struct MHD_Response *make_response(struct http_request *request)
         return MHD_create_response_from_callback(
             answer->length == HTTP_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : answer->length, SEND_SIZE,
             on_send, request, NULL);
-    case HTTP_ANSWER_FILE: {
-        int fd = answer->fd;
-        answer->fd = -1; /* the response's */
-        return MHD_create_response_from_fd_at_offset64(answer->length, fd, answer->offset);
-    }
     case HTTP_ANSWER_NONE:
         break;
     }
