@@ -77,14 +77,6 @@ const struct failure FAILURE_METHOD_NOT_ALLOWED = {
     .advice = "Use one of those that the header Allow names.",
 };
 
-const struct failure FAILURE_REQUEST_TIMEOUT = {
-    .code = "request_timeout",
-    .http_status = 408,
-    .sentence = "The request came in too slowly, or stopped.",
-    .advice = "Try again on a steadier connection.",
-    .is_retryable = true,
-};
-
 const struct failure FAILURE_NOT_READY = {
     .code = "not_ready",
     .http_status = 409,
@@ -126,13 +118,6 @@ const struct failure FAILURE_GONE = {
     .http_status = 410,
     .sentence = "The MP3 was made, but its bytes are lost.",
     .advice = "Upload the video again; the operator has been told.",
-};
-
-const struct failure FAILURE_LENGTH_REQUIRED = {
-    .code = "length_required",
-    .http_status = 411,
-    .sentence = "The request does not say how long its body is.",
-    .advice = "Send Content-Length.",
 };
 
 const struct failure FAILURE_UPLOAD_TOO_LARGE = {
