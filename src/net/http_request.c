@@ -236,6 +236,17 @@ const char *http_request_last_header(const struct http_request *request, const c
     return NULL;
 }
 
+const char *http_request_bearer_token(const struct http_request *request)
+{
+    static const char scheme[] = "Bearer ";
+    const char *header = http_request_header(request, "Authorization");
+    if (header == NULL || strncasecmp(header, scheme, strlen(scheme)) != 0)
+        return NULL;
+    const char *token = header + strlen(scheme);
+    token += strspn(token, " ");
+    return token[0] != '\0' ? token : NULL;
+}
+
 const char *http_request_query(const struct http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->target.query_count; i++) {

@@ -161,6 +161,8 @@ const char *http_request_path_parameter(const struct http_request *request, cons
 const char *http_request_header(const struct http_request *request, const char *name);
 /* The last of that name: of a header that proxies add to, the word of the nearest one. */
 const char *http_request_last_header(const struct http_request *request, const char *name);
+/* Of "Authorization: Bearer" (RFC 6750 §2.1); NULL where there is none. */
+const char *http_request_bearer_token(const struct http_request *request);
 /* Percent-decoded ("+" is a space), the first of that name; NULL where there is none. A NUL in it
  * was refused; not checked to be UTF-8. */
 const char *http_request_query(const struct http_request *request, const char *name);

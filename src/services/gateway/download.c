@@ -184,10 +184,8 @@ static void answer_mp3(struct http_request *request, const struct conversion *re
 
 void gateway_mp3(struct http_request *request)
 {
-    struct claims claims;
     struct conversion record;
-    if (gateway_authenticate(request, &claims) &&
-        gateway_find_own(request, &claims, http_request_path_parameter(request, "id"), &record))
+    if (gateway_find_in_path(request, &record))
         answer_mp3(request, &record);
 }
 

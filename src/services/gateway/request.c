@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "model/conversion_document.h"
-#include <string.h>
-#include <strings.h>
 
 static struct gateway_thread *thread_of(const struct http_request *request)
 {
@@ -49,18 +47,10 @@ struct blob_store *gateway_blobs(struct http_request *request)
     return thread->blobs;
 }
 
-static const char *bearer_token(const struct http_request *request)
-{
-    const char *header = http_request_header(request, "Authorization");
-    if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0)
-        return NULL;
-    return header + 7 + strspn(header + 7, " ");
-}
-
 bool gateway_authenticate(struct http_request *request, struct claims *out_claims)
 {
-    const char *token = bearer_token(request);
-    if (token == NULL || token[0] == '\0') {
+    const char *token = http_request_bearer_token(request);
+    if (token == NULL) {
         http_answer_failure(request, &FAILURE_MISSING_CREDENTIALS, NULL);
         return false;
     }
@@ -101,6 +91,39 @@ bool gateway_find_own(struct http_request *request, const struct claims *claims,
         http_answer_failure(request, &FAILURE_NOT_FOUND, NULL);
     else
         gateway_answer_store_error(request, &error);
+    return false;
+}
+
+bool gateway_find_in_path(struct http_request *request, struct conversion *out_record)
+{
+    struct claims claims;
+    return gateway_authenticate(request, &claims) &&
+           gateway_find_own(request, &claims, http_request_path_parameter(request, "id"),
+                            out_record);
+}
+
+bool gateway_change_in_path(struct http_request *request, record_decision *decide,
+                            const struct failure *refused, struct conversion *out_record)
+{
+    struct error error = {0};
+    if (!gateway_find_in_path(request, out_record))
+        return false;
+    switch (records_change_read(gateway_records(request), out_record, decide, gateway_of(request),
+                                GATEWAY_WRITE_TIMEOUT_MS, &error)) {
+    case RECORD_WRITTEN:
+        return true;
+    case RECORD_REFUSED:
+        if (out_record->state == CONVERSION_DELETING) /* somebody else just did */
+            refused = &FAILURE_NOT_FOUND;
+        http_answer_failure(request, refused, NULL);
+        break;
+    case RECORD_ABSENT:
+        http_answer_failure(request, &FAILURE_NOT_FOUND, NULL);
+        break;
+    case RECORD_UNKNOWN:
+        gateway_answer_store_error(request, &error);
+        break;
+    }
     return false;
 }
 

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "services/common/records.h"
 #include "services/gateway/gateway_metrics.h"
 #include <stdio.h>
 #include <stdlib.h>

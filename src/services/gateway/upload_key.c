@@ -4,7 +4,6 @@
 #include "services/gateway/upload.h"
 
 #include "base/fault.h"
-#include "services/common/records.h"
 #include <stdio.h>
 
 static bool decide_abandon(void *context, const struct conversion *record, int64_t now_ms,
