@@ -92,6 +92,46 @@ def test_what_nobody_can_read_is_a_dead_letter(workshop):
     assert len(workshop.dead("video")) == len(bodies)
 
 
+def fill(workshop, statement, row, count):
+    connection = sqlite3.connect(workshop.data / "queue.db", timeout=10)
+    with connection:
+        connection.executemany(statement, [row] * count)
+    connection.close()
+
+
+def test_a_full_queue_takes_no_more(workshop):
+    fill(
+        workshop,
+        "INSERT INTO messages (queue, taker, deliveries, message_id, traceparent, body)"
+        " VALUES ('video', 0, 0, '', '', ?)",
+        [b"{}"],
+        19_999,
+    )
+    workshop.seed("publish", "video", "{}")
+    assert workshop.length("video") == 20_000
+    workshop.seed("publish", "video", "{}", check=False)
+    assert workshop.length("video") == 20_000
+    workshop.seed("publish", "mp3", "{}")  # another queue has room of its own
+
+
+def test_of_too_many_dead_letters_the_oldest_give_way(workshop):
+    fill(
+        workshop,
+        "INSERT INTO dead (queue, reason, buried_at, message_id, traceparent, body)"
+        " VALUES ('video', 'old', 0, '', '', ?)",
+        [b"{}"],
+        10_000,
+    )
+    workshop.seed("publish", "video", "hello")
+    workshop.start("converter")
+    wait_for(lambda: workshop.length("video") == 0, what="an empty queue")
+    connection = sqlite3.connect(workshop.data / "queue.db", timeout=10)
+    query = "SELECT reason = 'old', count(*) FROM dead GROUP BY 1 ORDER BY 1"
+    wait_for(lambda: len(connection.execute(query).fetchall()) == 2, what="a new dead letter")
+    assert connection.execute(query).fetchall() == [(0, 1), (1, 9_999)]
+    connection.close()
+
+
 def change_body(workshop, conversion, change):
     """A record's document, changed as no service would."""
     connection = sqlite3.connect(workshop.data / "records.db", timeout=10)
