@@ -111,13 +111,15 @@ static void close_work(struct work *work)
 static void report_error(const char *program, const struct convert_request *request,
                          const struct error *error)
 {
-    if (error->failure == NULL)
+    const struct failure *failure = error->failure;
+    const char *input = strcmp(request->input, "-") == 0 ? "standard input" : request->input;
+    if (failure == NULL)
         fprintf(stderr, "%s: %s\n", program, error->text);
+    else if (failure->is_retryable) /* its sentences are for users of a server */
+        fprintf(stderr, "%s: %s: %s (%s)\n", program, input, error->text, failure->code);
     else
-        fprintf(stderr, "%s: %s: %s %s (%s: %s)\n", program,
-                strcmp(request->input, "-") == 0 ? "standard input" : request->input,
-                error->failure->sentence, error->failure->advice, error->failure->code,
-                error->text);
+        fprintf(stderr, "%s: %s: %s %s (%s: %s)\n", program, input, failure->sentence,
+                failure->advice, failure->code, error->text);
 }
 
 static int run(const char *program, const struct convert_request *request)

@@ -257,13 +257,13 @@ const struct failure FAILURE_NOT_MEDIA = {
 const struct failure FAILURE_UNSUPPORTED_CODEC = {
     .code = "unsupported_codec",
     .sentence = "The sound of this video is in a format that we cannot read.",
-    .advice = "Export the video again with a common sound format such as AAC, and upload that.",
+    .advice = "Export the video again with a common sound format such as AAC.",
 };
 
 const struct failure FAILURE_DAMAGED = {
     .code = "damaged",
     .sentence = "The file is damaged: no sound could be read from it.",
-    .advice = "Copy or export it again from where it came from, and upload that.",
+    .advice = "Copy or export it again from where it came from.",
 };
 
 const struct failure FAILURE_UNREADABLE_VIDEO = {
