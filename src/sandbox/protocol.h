@@ -31,8 +31,7 @@ enum protocol_type {
     PROTOCOL_READ,     /* u64 offset, u32 size */
     PROTOCOL_WRITE,    /* u64 offset, bytes */
     PROTOCOL_PROGRESS, /* u64 position_us, u64 duration_us, u64 input_position */
-    PROTOCOL_RESULT,   /* u64 size, u64 samples, u64 frames, u32 kb/s, u32 Hz, u32 channels, u32 cut
-                        */
+    PROTOCOL_RESULT,   /* u64 size, samples, frames; u32 kb/s, Hz, channels, cut */
     PROTOCOL_FAILURE,  /* code, NUL, text */
 };
 
