@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import hmac
 import json
+import sqlite3
 import statistics
 import threading
 import time
@@ -284,6 +285,22 @@ def test_an_expired_token_and_one_for_others_are_refused(deck):
         fake = signed(**changes)
         expect(validate(deck, fake), 401, "invalid_token")
         expect(Client(deck.url, fake).get("/v1/conversions"), 401, "invalid_token")
+
+
+def test_an_account_that_cannot_be_read_hides_no_other(deck):
+    """As somebody may leave one who writes into the file."""
+    deck.start_auth()
+    connection = sqlite3.connect(deck.data / "users.db", timeout=10)
+    with connection:
+        connection.execute(
+            "INSERT INTO user (id, version, email, password_hash, admin, disabled, epoch, epoch_at,"
+            " created_at, erased_at) VALUES ('0', 1, '0@example.org', '', 0, 1, 1, ?, 0, 0)",
+            [int(time.time() * 1000)],
+        )
+    connection.close()
+    deck.user("disable", ANNA[0])
+    assert [entry["epoch"] for entry in revocations(deck)] == [1]
+    assert "account skipped" in deck.auth.log()
 
 
 def test_revocations_need_the_gateways_secret(deck):
