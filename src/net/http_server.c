@@ -635,19 +635,20 @@ bool http_server_is_draining(const struct http_server *server)
     return atomic_load(&server->is_draining);
 }
 
-/* The address is free after this. The descriptor stays, but of nothing: the library's thread may be
+/* The address is free after this. A socket file goes first, since another server replaces it as
+ * soon as nobody answers there. The descriptor stays, but of nothing: the library's thread may be
  * about to use its number, which must not be another file's by then. */
 static void stop_listening(struct http_server *server)
 {
     if (!server->is_listening)
         return;
     server->is_listening = false;
+    if (text_starts_with(server->address, "unix:"))
+        unlink(server->address + strlen("unix:"));
     if (server->daemon != NULL)
         MHD_quiesce_daemon(server->daemon);
     while (dup3(server->nothing_fd, server->listen_fd, O_CLOEXEC) < 0 && errno == EINTR)
         continue;
-    if (text_starts_with(server->address, "unix:"))
-        unlink(server->address + strlen("unix:"));
 }
 
 bool http_server_drain(struct http_server *server, int64_t timeout_ms)
