@@ -57,6 +57,10 @@ struct gateway_thread {
 
 struct gateway *gateway_of(const struct http_request *request);
 
+/* Answers, and returns false. */
+bool gateway_refuse(struct http_request *request, const struct failure *failure,
+                    const char *detail);
+
 /* Each of these has answered where it returns NULL or false. */
 struct record_store *gateway_records(struct http_request *request);
 struct blob_store *gateway_blobs(struct http_request *request);

@@ -17,6 +17,12 @@ struct gateway *gateway_of(const struct http_request *request)
     return http_request_service(request);
 }
 
+bool gateway_refuse(struct http_request *request, const struct failure *failure, const char *detail)
+{
+    http_answer_failure(request, failure, detail);
+    return false;
+}
+
 void gateway_answer_store_error(struct http_request *request, const struct error *error)
 {
     if (error->failure == &FAILURE_DISK_FULL) {
@@ -50,18 +56,12 @@ struct blob_store *gateway_blobs(struct http_request *request)
 bool gateway_authenticate(struct http_request *request, struct claims *out_claims)
 {
     const char *token = http_request_bearer_token(request);
-    if (token == NULL) {
-        http_answer_failure(request, &FAILURE_MISSING_CREDENTIALS, NULL);
-        return false;
-    }
+    if (token == NULL)
+        return gateway_refuse(request, &FAILURE_MISSING_CREDENTIALS, NULL);
     struct error error = {0};
     if (tokens_verify(gateway_of(request)->tokens, token, out_claims, &error))
         return true;
-    if (error.kind == ERROR_UNAVAILABLE)
-        http_answer_failure(request, &FAILURE_AUTH_UNAVAILABLE, NULL);
-    else
-        http_answer_failure(request, &FAILURE_INVALID_TOKEN, NULL);
-    return false;
+    return gateway_refuse(request, error.failure, NULL);
 }
 
 bool gateway_is_owner(const struct claims *claims, const struct conversion *record)
@@ -88,9 +88,8 @@ bool gateway_find_own(struct http_request *request, const struct claims *claims,
         gateway_is_owner(claims, out_record))
         return true;
     if (is_found || error.kind == ERROR_NOT_FOUND || error.kind == ERROR_BAD_INPUT)
-        http_answer_failure(request, &FAILURE_NOT_FOUND, NULL);
-    else
-        gateway_answer_store_error(request, &error);
+        return gateway_refuse(request, &FAILURE_NOT_FOUND, NULL);
+    gateway_answer_store_error(request, &error);
     return false;
 }
 
