@@ -20,6 +20,10 @@
 #define READ_FACTOR_MAX 16
 #define READ_BYTES_FREE (UINT64_C(64) << 20)
 
+/* No file is so long. Whoever seeks past it was told of an end that nobody knew, as in a WAV that
+ * was written into a pipe, and can do without. */
+#define OFFSET_MAX (INT64_C(1) << 62)
+
 struct input {
     const struct media_io *io; /* borrowed */
     AVIOContext *context;      /* owned */
@@ -120,7 +124,7 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
             return AVERROR(ENOSYS);
         return (int64_t)input->io->size;
     case SEEK_SET:
-        if (offset < 0)
+        if (offset < 0 || offset > OFFSET_MAX)
             return AVERROR(EINVAL);
         input->position = (uint64_t)offset;
         return offset;

@@ -404,10 +404,21 @@ static bool has_lost_its_end(const struct source *source)
            to_us(source->stream, source->end_pts) < claimed_us - LOST_END_US;
 }
 
+/* Written into a pipe: its header does not know where it ends, and a last packet that is not full
+ * says nothing. */
+static bool is_endless_wav(const struct source *source)
+{
+    AVIOContext *bytes = source->format->pb;
+    return strcmp(source->format->iformat->name, "wav") == 0 &&
+           avio_seek(bytes, 0, SEEK_SET) == 0 && avio_rb32(bytes) == MKBETAG('R', 'I', 'F', 'F') &&
+           avio_rl32(bytes) == UINT32_MAX;
+}
+
 bool source_is_truncated(const struct source *source)
 {
-    return source->has_read_failed || source->is_last_corrupt || has_lost_its_end(source) ||
-           input_was_read_past_end(source->input);
+    return source->has_read_failed || has_lost_its_end(source) ||
+           input_was_read_past_end(source->input) ||
+           (source->is_last_corrupt && !is_endless_wav(source));
 }
 
 const char *source_tag(const struct source *source, const char *name)

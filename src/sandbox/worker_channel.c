@@ -141,9 +141,7 @@ bool worker_channel_read_at(void *context, uint64_t offset, void *bytes, size_t 
 {
     struct worker_channel *channel = context;
     assert(size <= PROTOCOL_RANGE_SIZE_MAX);
-    /* No file is longer than that, and the other side kills who asks for more. */
-    uint64_t end = channel->input_size < INT64_MAX ? channel->input_size : INT64_MAX;
-    uint64_t left = offset < end ? end - offset : 0;
+    uint64_t left = offset < channel->input_size ? channel->input_size - offset : 0;
     struct protocol_read read = {.offset = offset, .size = (uint32_t)(size < left ? size : left)};
     *out_size = 0;
     if (read.size == 0)

@@ -331,6 +331,16 @@ def test_a_whole_stream_is_not_called_cut(here, name):
     assert result.returncode == 0 and b"warning" not in result.stderr, result.stderr
 
 
+def test_a_stream_whose_header_could_not_know_its_length_is_not_called_cut(here):
+    command = ["ffmpeg", "-v", "error", "-i", SOURCES["24-bit.wav"](), "-f", "wav", "-"]
+    endless = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    assert b"data" + b"\xff" * 4 in endless
+    (here.path / "endless.wav").write_bytes(endless)
+    for source in ("-", "endless.wav"):
+        result = here.run(source, "out.mp3", "--force", input=endless)
+        assert result.returncode == 0 and b"warning" not in result.stderr, result.stderr
+
+
 def test_a_jump_to_the_end_of_the_world_is_no_fault_of_ours(here):
     whole = SOURCES["faststart.mp4"]().read_bytes()
     at = whole.index(b"mdat") - 4
