@@ -459,6 +459,7 @@ static int own_status(struct MHD_Connection *transport)
 static void report(struct http_request *request, int status)
 {
     const struct http_server_options *options = &request->server->options;
+    pthread_mutex_lock(&request->lock);
     const struct http_observation observation = {
         .method = request->method != NULL ? request->method : "",
         .route = request->route != NULL ? request->route->path : "",
@@ -467,6 +468,7 @@ static void report(struct http_request *request, int status)
         .sent = request->body_sent,
         .duration_ms = clock_boot_ms() - request->started_ms,
     };
+    pthread_mutex_unlock(&request->lock);
     log_request_set(request->id);
     LOG_EVENT(options->is_quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request",
               FIELD_TEXT("method", observation.method),
@@ -491,8 +493,7 @@ static void on_completed(void *closure, struct MHD_Connection *transport, void *
     struct http_server *server = request->server;
     pthread_mutex_lock(&request->lock);
     bool is_answered = request->phase == HTTP_PHASE_ANSWERED && http_request_is_answered(request);
-    enum http_answer_kind kind = request->answer.kind;
-    if (is_answered && !request->is_head && kind != HTTP_ANSWER_STREAM &&
+    if (is_answered && !request->is_head && request->answer.kind != HTTP_ANSWER_STREAM &&
         code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         request->body_sent = request->answer.length;
     pthread_mutex_unlock(&request->lock);
