@@ -388,7 +388,9 @@ static int64_t claimed_end_us(const struct source *source)
     /* Of an AVI, libavformat shortens the duration to what it found, but keeps this. */
     if (strcmp(source->format->iformat->name, "avi") == 0 && stream->nb_frames > 0)
         return to_us(stream, stream->nb_frames);
-    if (source->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)
+    /* Of ASF it is the whole film's, whose sound may be shorter, and is left out of a cut file. */
+    if (source->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE ||
+        strcmp(source->format->iformat->name, "asf") == 0)
         return 0;
     int64_t start_us = to_us(stream, stream->start_time);
     int64_t duration_us = to_us(stream, stream->duration);

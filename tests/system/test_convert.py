@@ -331,6 +331,14 @@ def test_a_whole_stream_is_not_called_cut(here, name):
     assert result.returncode == 0 and b"warning" not in result.stderr, result.stderr
 
 
+@pytest.mark.parametrize("name", ["short.wmv", "short.mkv", "short.mp4", "short.avi"])
+def test_sound_that_ends_before_the_film_is_not_called_cut(here, name):
+    sound = ["-c:a", "wmav2" if name.endswith("wmv") else "libmp3lame"]
+    film = media.make(name, *media.picture(6), *media.music(2), "-c:v", "mpeg4", *sound)
+    assert Mp3(here.convert(film)).samples < 3 * 44100
+    assert "warning" not in here.said
+
+
 def test_a_stream_whose_header_could_not_know_its_length_is_not_called_cut(here):
     command = ["ffmpeg", "-v", "error", "-i", SOURCES["24-bit.wav"](), "-f", "wav", "-"]
     endless = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
