@@ -361,6 +361,25 @@ def test_a_key_goes_when_its_last_token_has_ended(deck):
     assert len(requests.get(f"{deck.auth_url}/.well-known/jwks.json").json()["keys"]) == 1
 
 
+def test_files_that_are_no_keys_are_left_out_and_told_of_once(deck):
+    deck.start_auth()
+    folder = deck.data / "keys"
+    for i in range(2):
+        (folder / f"{i}.key.json").write_text("no key")
+    deck.auth.stop()
+    deck.start_auth()
+
+    def told():
+        return deck.auth.log().count("a signing key is left out")
+
+    assert told() >= 2
+    before = told()
+    for _ in range(12):
+        assert login(deck, BEN).status_code == 200
+        time.sleep(0.2)
+    assert told() == before
+
+
 def test_no_secret_is_logged(deck):
     deck.start_both()
     token = deck.login()
