@@ -70,7 +70,7 @@ def test_a_cancelled_conversions_video_goes_at_once(workshop):
 
 def test_what_a_lost_claim_left_behind_goes(workshop):
     conversion = workshop.upload(media.long_clip(5), notify="none")
-    first = workshop.start("converter", {"converter.threads": 1})
+    first = workshop.start("converter")
     wait_for(lambda: workshop.blobs("mp3"), what="the first claim's MP3")
     first.kill()
     [lost] = workshop.blobs("mp3")

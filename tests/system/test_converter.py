@@ -239,7 +239,7 @@ def test_a_disk_that_is_full_hands_back_and_leaves_nothing(workshop):
 
 
 def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
-    converter = workshop.start("converter", {"converter.threads": 1})
+    converter = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(), notify="none")
     worker = wait_for_worker(converter, workshop, conversion)
     workshop.seed("cancel", conversion)
@@ -251,7 +251,7 @@ def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
 
 
 def test_a_worker_that_dies_is_replaced(workshop):
-    converter = workshop.start("converter", {"converter.threads": 1})
+    converter = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(10))
     os.kill(wait_for_worker(converter, workshop, conversion), signal.SIGKILL)
     wait_for(lambda: workshop.record(conversion)["attempts"] == 1, what="an accusation")
@@ -319,7 +319,7 @@ def test_two_converters_share_the_work(workshop):
 
 
 def test_a_vanished_converter_is_taken_over(workshop):
-    first = workshop.start("converter", {"converter.threads": 1})
+    first = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(10), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.kill()
@@ -330,7 +330,7 @@ def test_a_vanished_converter_is_taken_over(workshop):
 
 
 def test_a_frozen_converter_that_wakes_does_no_harm(workshop):
-    first = workshop.start("converter", {"converter.threads": 1})
+    first = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(10), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.process.send_signal(signal.SIGSTOP)
