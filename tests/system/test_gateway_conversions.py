@@ -287,7 +287,7 @@ def test_an_mp3_that_lost_its_end_is_not_sent(deck, anna):
     conversion, mp3 = make_mp3(deck, anna)
     [path] = (deck.data / "blobs").rglob(mp3)
     os.truncate(path, path.stat().st_size - 1)
-    expect(anna.get(f"/v1/conversions/{conversion}/mp3"), 500, "internal")
+    expect(anna.get(f"/v1/conversions/{conversion}/mp3"), 503, "store_unavailable")
     assert "its note says" in deck.gateway.log()
 
 
