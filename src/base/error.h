@@ -36,8 +36,8 @@ bool error_set(struct error *error, enum error_kind kind, const char *format, ..
 bool error_prefix(struct error *error, const char *format, ...) PRINTF_FORMAT(2, 3);
 
 /* Sets kind and text from an errno value: "open /x: No such file or directory". ENOENT is
- * NOT_FOUND, ENOSPC and EDQUOT are TOO_LARGE, EEXIST is CONFLICT, EACCES and EPERM are DENIED, all
- * else is UNAVAILABLE. */
+ * NOT_FOUND, ENOSPC, EDQUOT and EFBIG are TOO_LARGE, EEXIST is CONFLICT, EACCES and EPERM are
+ * DENIED, all else is UNAVAILABLE. */
 bool error_set_errno(struct error *error, int errno_value, const char *format, ...)
     PRINTF_FORMAT(3, 4);
 

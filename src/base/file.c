@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,17 @@ bool file_read_at(int fd, void *bytes, size_t size, uint64_t offset, size_t *out
     }
     *out_size = done;
     return true;
+}
+
+bool file_wait(int fd, short events, int cancel_fd, struct error *error)
+{
+    struct pollfd fds[] = {
+        {.fd = fd, .events = events},
+        {.fd = cancel_fd, .events = POLLIN},
+    };
+    while (poll(fds, ARRAY_COUNT(fds), -1) < 0 && errno == EINTR)
+        continue;
+    return fds[1].revents == 0 || error_set(error, ERROR_UNAVAILABLE, "told to stop");
 }
 
 static bool load_descriptor(int fd, struct buffer *out_bytes, struct error *error)

@@ -19,6 +19,10 @@ MUST_CHECK bool file_write_at(int fd, const void *bytes, size_t size, uint64_t o
 MUST_CHECK bool file_read_at(int fd, void *bytes, size_t size, uint64_t offset, size_t *out_size,
                              struct error *error);
 
+/* Waits until the descriptor can be read (POLLIN) or written (POLLOUT), or has ended; or until
+ * cancel_fd is readable: ERROR_UNAVAILABLE. */
+MUST_CHECK bool file_wait(int fd, short events, int cancel_fd, struct error *error);
+
 /* Appends the whole file; ERROR_TOO_LARGE where it does not fit the buffer. */
 MUST_CHECK bool file_load(const char *path, struct buffer *out_bytes, struct error *error);
 /* Replaces the file as one step that survives power loss: temporary file beside it, fsync, rename,

@@ -50,7 +50,7 @@ static int answer_option(const struct command *commands, const char *option)
     return COMMAND_USAGE;
 }
 
-int commands_run(const struct command *commands, int argc, char **argv)
+static int dispatch(const struct command *commands, int argc, char **argv)
 {
     if (argc < 2) {
         print_help(commands, stderr);
@@ -70,4 +70,14 @@ int commands_run(const struct command *commands, int argc, char **argv)
         return command->run(&invocation);
     }
     return answer_option(commands, argv[1]);
+}
+
+int commands_run(const struct command *commands, int argc, char **argv)
+{
+    int status = dispatch(commands, argc, argv);
+    /* What was to be told and was lost (a full disk) is no success. */
+    if (status != COMMAND_OK || (fflush(stdout) == 0 && !ferror(stdout)))
+        return status;
+    fprintf(stderr, "tapedeck: standard output cannot be written to\n");
+    return COMMAND_FAILED;
 }

@@ -19,15 +19,6 @@ static const char help[] =
     "  tapedeck config show --config /etc/tapedeck.ini\n"
     "  tapedeck config options | grep -A 3 retention\n";
 
-static int print(const struct session *session, const struct buffer *text)
-{
-    if (fputs(buffer_text(text), stdout) >= 0 && fflush(stdout) == 0)
-        return COMMAND_OK;
-    struct error error = {0};
-    error_set(&error, ERROR_UNAVAILABLE, "standard output cannot be written to");
-    return session_fail(session, &error);
-}
-
 static int show(struct session *session)
 {
     struct error error = {0};
@@ -36,7 +27,8 @@ static int show(struct session *session)
         return COMMAND_USAGE;
     if (!config_show(session->config, &text, &error))
         return session_fail(session, &error);
-    return print(session, &text);
+    fputs(buffer_text(&text), stdout);
+    return COMMAND_OK;
 }
 
 static int print_options(struct session *session)
@@ -50,7 +42,8 @@ static int print_options(struct session *session)
                           is_markdown ? CONFIG_REFERENCE_MARKDOWN : CONFIG_REFERENCE_TERMINAL,
                           &text, &error))
         return session_fail(session, &error);
-    return print(session, &text);
+    fputs(buffer_text(&text), stdout);
+    return COMMAND_OK;
 }
 
 int config_run(const struct invocation *invocation)

@@ -11,7 +11,6 @@
 #include "config/command_line.h"
 #include "model/failure.h"
 #include "sandbox/worker_process.h"
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,14 +51,6 @@ static bool write_output(void *context, uint64_t offset, const void *bytes, size
 }
 
 /* Those that this process may use, which in a container can be fewer than there are. */
-static uint32_t count_cores(void)
-{
-    cpu_set_t cores;
-    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
-        return 1;
-    return (uint32_t)CPU_COUNT(&cores);
-}
-
 static bool open_work(struct work *work, struct error *error)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
@@ -84,7 +75,6 @@ static bool convert(struct work *work, struct worker_result *out_result, struct 
     const struct worker_job job = {
         .options = &work->request->options,
         .input_size = convert_input_size(work->input),
-        .threads = count_cores(),
         .stall_max_ms = STALL_MS_MAX,
         .cancel_fd = work->cancel_fd,
     };
@@ -111,13 +101,15 @@ static void close_work(struct work *work)
 static void report_error(const char *program, const struct convert_request *request,
                          const struct error *error)
 {
-    if (error->failure == NULL)
+    const struct failure *failure = error->failure;
+    const char *input = strcmp(request->input, "-") == 0 ? "standard input" : request->input;
+    if (failure == NULL)
         fprintf(stderr, "%s: %s\n", program, error->text);
+    else if (failure->is_retryable) /* its sentences are for users of a server */
+        fprintf(stderr, "%s: %s: %s (%s)\n", program, input, error->text, failure->code);
     else
-        fprintf(stderr, "%s: %s: %s %s (%s: %s)\n", program,
-                strcmp(request->input, "-") == 0 ? "standard input" : request->input,
-                error->failure->sentence, error->failure->advice, error->failure->code,
-                error->text);
+        fprintf(stderr, "%s: %s: %s %s (%s: %s)\n", program, input, failure->sentence,
+                failure->advice, failure->code, error->text);
 }
 
 static int run(const char *program, const struct convert_request *request)

@@ -31,7 +31,7 @@ static bool open_path(struct convert_input *input, const char *path, struct erro
     if (is_standard && isatty(STDIN_FILENO))
         return error_set(error, ERROR_BAD_INPUT,
                          "standard input is a terminal: name a file, or pipe one in");
-    /* Opening a named pipe would wait for its writer, deaf to Ctrl-C: poll_input() waits instead.
+    /* Opening a named pipe would wait for its writer, deaf to Ctrl-C: file_wait() waits instead.
      */
     input->fd = is_standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
                             : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -46,22 +46,11 @@ static bool open_path(struct convert_input *input, const char *path, struct erro
     return true;
 }
 
-static bool poll_input(const struct convert_input *input, struct error *error)
-{
-    struct pollfd fds[] = {
-        {.fd = input->fd, .events = POLLIN},
-        {.fd = input->cancel_fd, .events = POLLIN},
-    };
-    while (poll(fds, ARRAY_COUNT(fds), -1) < 0 && errno == EINTR)
-        continue;
-    return fds[1].revents == 0 || error_set(error, ERROR_UNAVAILABLE, "told to stop");
-}
-
 /* One step of the pipe into the spool. */
 static bool spool(struct convert_input *input, struct error *error)
 {
     char bytes[STEP_SIZE];
-    if (!poll_input(input, error))
+    if (!file_wait(input->fd, POLLIN, input->cancel_fd, error))
         return false;
     ssize_t size = read(input->fd, bytes, sizeof bytes);
     if (size < 0 && (errno == EINTR || errno == EAGAIN))

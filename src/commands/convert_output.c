@@ -118,17 +118,6 @@ bool convert_output_write_at(void *context, uint64_t offset, const void *bytes, 
     return true;
 }
 
-static bool poll_stream(const struct convert_output *output, struct error *error)
-{
-    struct pollfd fds[] = {
-        {.fd = output->stream_fd, .events = POLLOUT},
-        {.fd = output->cancel_fd, .events = POLLIN},
-    };
-    while (poll(fds, ARRAY_COUNT(fds), -1) < 0 && errno == EINTR)
-        continue;
-    return fds[1].revents == 0 || error_set(error, ERROR_UNAVAILABLE, "told to stop");
-}
-
 static bool copy_to_stream(struct convert_output *output, struct error *error)
 {
     char bytes[COPY_SIZE];
@@ -138,7 +127,7 @@ static bool copy_to_stream(struct convert_output *output, struct error *error)
             return false;
         if (size == 0)
             return true;
-        if (!poll_stream(output, error))
+        if (!file_wait(output->stream_fd, POLLOUT, output->cancel_fd, error))
             return false;
         if (!file_write(output->stream_fd, bytes, size, error))
             return error_prefix(error, "write %.100s", output->path);

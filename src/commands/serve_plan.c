@@ -74,11 +74,28 @@ static bool name_socket_folder(const char *data_folder, char out_path[FILE_PATH_
     return !*out_is_runtime || name_runtime_folder(data_folder, out_path, error);
 }
 
+/* What services that were killed left. */
+static void remove_sockets(const struct serve_plan *plan)
+{
+    char path[FILE_PATH_SIZE];
+    if (file_path(path, NULL, "%s/" AUTH_SOCKET, plan->sockets))
+        unlink(path);
+    for (size_t i = 0; i < SERVE_SERVICE_COUNT; i++) {
+        if (file_path(path, NULL, "%s/%s" OPS_SOCKET_SUFFIX, plan->sockets, rows[i].name))
+            unlink(path);
+    }
+}
+
 static bool make_socket_folder(struct serve_plan *plan, const char *data_folder,
                                struct error *error)
 {
-    return name_socket_folder(data_folder, plan->sockets, &plan->is_runtime_folder, error) &&
-           file_make_folder(plan->sockets, 0700, error) && check_private(plan->sockets, error);
+    if (!name_socket_folder(data_folder, plan->sockets, &plan->is_runtime_folder, error) ||
+        !file_make_folder(plan->sockets, 0700, error) || !check_private(plan->sockets, error))
+        return false;
+    /* The lock of data.dir is ours. Who still answers there is on its way out: the kernel gives a
+     * killed process's part of the lock back a moment before its sockets. */
+    remove_sockets(plan);
+    return true;
 }
 
 bool serve_plan_auth_url(const char *data_folder, char out_url[FILE_PATH_SIZE], struct error *error)
@@ -230,23 +247,12 @@ bool serve_plan_open(const struct session *session, const char *data_folder, int
     return true;
 }
 
-/* Services that were killed leave their sockets. */
-static void remove_runtime_folder(const struct serve_plan *plan)
-{
-    char path[FILE_PATH_SIZE];
-    if (file_path(path, NULL, "%s/" AUTH_SOCKET, plan->sockets))
-        unlink(path);
-    for (size_t i = 0; i < SERVE_SERVICE_COUNT; i++) {
-        if (file_path(path, NULL, "%s/%s" OPS_SOCKET_SUFFIX, plan->sockets, rows[i].name))
-            unlink(path);
-    }
-    rmdir(plan->sockets);
-}
-
 void serve_plan_close(struct serve_plan *plan)
 {
     file_close(plan->gateway_fd);
     file_close(plan->auth_fd);
-    if (plan->is_runtime_folder)
-        remove_runtime_folder(plan);
+    if (plan->is_runtime_folder) {
+        remove_sockets(plan);
+        rmdir(plan->sockets);
+    }
 }

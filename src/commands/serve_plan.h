@@ -33,8 +33,8 @@ struct serve_plan {
     int auth_fd;
 };
 
-/* `data_folder` is absolute. ERROR_CONFLICT: a port is in use. The session and the data folder must
- * outlive the plan. */
+/* `data_folder` is absolute, and its lock the caller's. ERROR_CONFLICT: a port is in use. The
+ * session and the data folder must outlive the plan. */
 MUST_CHECK bool serve_plan_open(const struct session *session, const char *data_folder,
                                 int64_t drain_max_ms, struct serve_plan *out_plan,
                                 struct error *error);

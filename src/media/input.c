@@ -20,6 +20,10 @@
 #define READ_FACTOR_MAX 16
 #define READ_BYTES_FREE (UINT64_C(64) << 20)
 
+/* No file is so long. Whoever seeks past it was told of an end that nobody knew, as in a WAV that
+ * was written into a pipe, and can do without. */
+#define OFFSET_MAX (INT64_C(1) << 62)
+
 struct input {
     const struct media_io *io; /* borrowed */
     AVIOContext *context;      /* owned */
@@ -29,7 +33,7 @@ struct input {
     uint64_t cache_offset;
     size_t cache_size;
     size_t range_size;
-    uint64_t end_seen; /* the highest offset that held bytes */
+    uint64_t end_seen; /* as far as there are bytes for sure */
     uint64_t read_bytes;
     bool was_read_past_end;
 
@@ -49,6 +53,24 @@ static bool is_read_too_often(const struct input *input)
            (input->read_bytes - READ_BYTES_FREE) / READ_FACTOR_MAX > input->end_seen;
 }
 
+/* Nothing is at the position. Where the byte before it is there, that is the end: many formats skip
+ * their last piece without reading it. */
+static bool note_end(struct input *input)
+{
+    unsigned char byte;
+    size_t size = 0;
+    if (input->position <= input->end_seen)
+        return true;
+    if (!input->io->read_at(input->io->context, input->position - 1, &byte, 1, &size,
+                            &input->error))
+        return false;
+    if (size == 0)
+        input->was_read_past_end = true;
+    else
+        input->end_seen = input->position;
+    return true;
+}
+
 static bool load(struct input *input)
 {
     bool is_next = input->position == input->cache_offset + input->cache_size;
@@ -65,8 +87,10 @@ static bool load(struct input *input)
     if (!input->io->read_at(input->io->context, input->position, input->cache, input->range_size,
                             &input->cache_size, &input->error))
         return false;
+    if (input->cache_size == 0)
+        return note_end(input);
     input->read_bytes += input->cache_size;
-    if (input->cache_size > 0 && input->cache_offset + input->cache_size > input->end_seen)
+    if (input->cache_offset + input->cache_size > input->end_seen)
         input->end_seen = input->cache_offset + input->cache_size;
     return true;
 }
@@ -80,11 +104,8 @@ static int read_packet(void *opaque, uint8_t *bytes, int size)
         input->has_failed = true;
         return AVERROR_EXTERNAL;
     }
-    if (!is_cached(input)) {
-        if (input->position > input->end_seen)
-            input->was_read_past_end = true;
+    if (!is_cached(input))
         return AVERROR_EOF;
-    }
     size_t at = (size_t)(input->position - input->cache_offset);
     size_t part = input->cache_size - at;
     if (part > (size_t)size)
@@ -103,7 +124,7 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
             return AVERROR(ENOSYS);
         return (int64_t)input->io->size;
     case SEEK_SET:
-        if (offset < 0)
+        if (offset < 0 || offset > OFFSET_MAX)
             return AVERROR(EINVAL);
         input->position = (uint64_t)offset;
         return offset;

@@ -18,10 +18,9 @@ void seek_table_add(struct seek_table *table, uint32_t offset)
     uint64_t frame = table->frames++;
     if (frame % table->stride != 0)
         return;
-    if (table->count == SEEK_TABLE_POINTS) {
+    /* This frame is 512 × the old stride, and so a multiple of the new one too. */
+    if (table->count == SEEK_TABLE_POINTS)
         halve(table);
-        /* 512 × the old stride, and so a multiple of the new one too. */
-    }
     table->offsets[table->count++] = offset;
 }
 

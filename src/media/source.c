@@ -388,7 +388,9 @@ static int64_t claimed_end_us(const struct source *source)
     /* Of an AVI, libavformat shortens the duration to what it found, but keeps this. */
     if (strcmp(source->format->iformat->name, "avi") == 0 && stream->nb_frames > 0)
         return to_us(stream, stream->nb_frames);
-    if (source->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)
+    /* Of ASF it is the whole film's, whose sound may be shorter, and is left out of a cut file. */
+    if (source->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE ||
+        strcmp(source->format->iformat->name, "asf") == 0)
         return 0;
     int64_t start_us = to_us(stream, stream->start_time);
     int64_t duration_us = to_us(stream, stream->duration);
@@ -404,10 +406,21 @@ static bool has_lost_its_end(const struct source *source)
            to_us(source->stream, source->end_pts) < claimed_us - LOST_END_US;
 }
 
+/* Written into a pipe: its header does not know where it ends, and a last packet that is not full
+ * says nothing. */
+static bool is_endless_wav(const struct source *source)
+{
+    AVIOContext *bytes = source->format->pb;
+    return strcmp(source->format->iformat->name, "wav") == 0 &&
+           avio_seek(bytes, 0, SEEK_SET) == 0 && avio_rb32(bytes) == MKBETAG('R', 'I', 'F', 'F') &&
+           avio_rl32(bytes) == UINT32_MAX;
+}
+
 bool source_is_truncated(const struct source *source)
 {
-    return source->has_read_failed || source->is_last_corrupt || has_lost_its_end(source) ||
-           input_was_read_past_end(source->input);
+    return source->has_read_failed || has_lost_its_end(source) ||
+           input_was_read_past_end(source->input) ||
+           (source->is_last_corrupt && !is_endless_wav(source));
 }
 
 const char *source_tag(const struct source *source, const char *name)

@@ -77,14 +77,6 @@ const struct failure FAILURE_METHOD_NOT_ALLOWED = {
     .advice = "Use one of those that the header Allow names.",
 };
 
-const struct failure FAILURE_REQUEST_TIMEOUT = {
-    .code = "request_timeout",
-    .http_status = 408,
-    .sentence = "The request came in too slowly, or stopped.",
-    .advice = "Try again on a steadier connection.",
-    .is_retryable = true,
-};
-
 const struct failure FAILURE_NOT_READY = {
     .code = "not_ready",
     .http_status = 409,
@@ -126,13 +118,6 @@ const struct failure FAILURE_GONE = {
     .http_status = 410,
     .sentence = "The MP3 was made, but its bytes are lost.",
     .advice = "Upload the video again; the operator has been told.",
-};
-
-const struct failure FAILURE_LENGTH_REQUIRED = {
-    .code = "length_required",
-    .http_status = 411,
-    .sentence = "The request does not say how long its body is.",
-    .advice = "Send Content-Length.",
 };
 
 const struct failure FAILURE_UPLOAD_TOO_LARGE = {
@@ -272,13 +257,13 @@ const struct failure FAILURE_NOT_MEDIA = {
 const struct failure FAILURE_UNSUPPORTED_CODEC = {
     .code = "unsupported_codec",
     .sentence = "The sound of this video is in a format that we cannot read.",
-    .advice = "Export the video again with a common sound format such as AAC, and upload that.",
+    .advice = "Export the video again with a common sound format such as AAC.",
 };
 
 const struct failure FAILURE_DAMAGED = {
     .code = "damaged",
     .sentence = "The file is damaged: no sound could be read from it.",
-    .advice = "Copy or export it again from where it came from, and upload that.",
+    .advice = "Copy or export it again from where it came from.",
 };
 
 const struct failure FAILURE_UNREADABLE_VIDEO = {

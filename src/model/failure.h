@@ -28,14 +28,12 @@ struct failure {
     X(NOT_ALLOWED)                                                                                 \
     X(NOT_FOUND)                                                                                   \
     X(METHOD_NOT_ALLOWED)                                                                          \
-    X(REQUEST_TIMEOUT)                                                                             \
     X(NOT_READY)                                                                                   \
     X(CONVERSION_FAILED)                                                                           \
     X(CONVERSION_CANCELLED)                                                                        \
     X(ALREADY_ENDED)                                                                               \
     X(UPLOAD_TAKEN_OVER)                                                                           \
     X(GONE)                                                                                        \
-    X(LENGTH_REQUIRED)                                                                             \
     X(UPLOAD_TOO_LARGE)                                                                            \
     X(RANGE_NOT_SATISFIABLE)                                                                       \
     X(HEADERS_TOO_LARGE)                                                                           \

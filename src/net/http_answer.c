@@ -1,6 +1,5 @@
 #include "net/http_exchange.h"
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "model/failure.h"
@@ -19,8 +18,7 @@ void http_answer_finish(struct http_answer *answer)
         free(answer->headers[i].value);
     }
     free(answer->owned_bytes);
-    file_close(answer->fd);
-    *answer = (struct http_answer){.fd = -1};
+    *answer = (struct http_answer){0};
 }
 
 bool http_request_is_answered(const struct http_request *request)
@@ -183,16 +181,4 @@ void http_answer_stream(struct http_request *request, int status, const char *co
     request->answer.length = length;
     request->answer.source = source;
     request->answer.source_state = state;
-}
-
-void http_answer_file(struct http_request *request, int status, const char *content_type, int fd,
-                      uint64_t offset, uint64_t length)
-{
-    if (!answer_set(request, HTTP_ANSWER_FILE, status, content_type)) {
-        file_close(fd);
-        return;
-    }
-    request->answer.fd = fd;
-    request->answer.offset = offset;
-    request->answer.length = length;
 }

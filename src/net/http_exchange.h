@@ -31,7 +31,6 @@ enum http_answer_kind {
     HTTP_ANSWER_BYTES, /* `bytes` is owned */
     HTTP_ANSWER_STATIC,
     HTTP_ANSWER_STREAM,
-    HTTP_ANSWER_FILE,
 };
 
 struct http_answer {
@@ -44,8 +43,6 @@ struct http_answer {
     void *owned_bytes;
     const void *bytes;
     uint64_t length; /* of any kind; HTTP_LENGTH_UNKNOWN for a stream without one */
-    int fd;          /* owned until the response has taken it; -1 */
-    uint64_t offset; /* in the file */
     const struct http_body_source *source;
     void *source_state;
 };
@@ -141,7 +138,7 @@ MUST_CHECK bool http_request_check_headers(struct http_request *request, bool is
 
 /* ---- http_answer.c ---- */
 
-/* Frees the bytes, headers and descriptor. The source must have been closed. */
+/* Frees the bytes and headers. The source must have been closed. */
 void http_answer_finish(struct http_answer *answer);
 
 /* ---- http_exchange.c: the pool's side ---- */

@@ -15,7 +15,6 @@ struct http_request *http_request_create(struct http_server *server)
         abort();
     request->server = server;
     request->thread = HTTP_POOL_ANY_THREAD;
-    request->answer.fd = -1;
     request->reference_count = 1;
     request->started_ms = clock_boot_ms();
     struct id id = id_make();
@@ -204,11 +203,6 @@ void *http_request_state(const struct http_request *request)
     return request->state;
 }
 
-const char *http_request_method(const struct http_request *request)
-{
-    return request->method;
-}
-
 bool http_request_is_head(const struct http_request *request)
 {
     return request->is_head;
@@ -242,6 +236,17 @@ const char *http_request_last_header(const struct http_request *request, const c
     return NULL;
 }
 
+const char *http_request_bearer_token(const struct http_request *request)
+{
+    static const char scheme[] = "Bearer ";
+    const char *header = http_request_header(request, "Authorization");
+    if (header == NULL || strncasecmp(header, scheme, strlen(scheme)) != 0)
+        return NULL;
+    const char *token = header + strlen(scheme);
+    token += strspn(token, " ");
+    return token[0] != '\0' ? token : NULL;
+}
+
 const char *http_request_query(const struct http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->target.query_count; i++) {
@@ -259,33 +264,6 @@ bool http_request_query_at(const struct http_request *request, size_t index, con
     *out_name = request->target.query[index].name;
     *out_value = request->target.query[index].value;
     return true;
-}
-
-/* RFC 6265 §4.2: "name=value; name=value", a value perhaps in quotes. */
-bool http_request_cookie(const struct http_request *request, const char *name, char *out_value,
-                         size_t size)
-{
-    const char *at = http_request_header(request, "Cookie");
-    size_t name_size = strlen(name);
-    while (at != NULL && *at != '\0') {
-        at += strspn(at, " ;");
-        size_t pair_size = strcspn(at, ";");
-        if (pair_size > name_size && at[name_size] == '=' && strncmp(at, name, name_size) == 0) {
-            const char *value = at + name_size + 1;
-            size_t length = pair_size - name_size - 1;
-            if (length >= 2 && value[0] == '"' && value[length - 1] == '"') {
-                value++;
-                length -= 2;
-            }
-            if (length >= size)
-                return false;
-            memcpy(out_value, value, length);
-            out_value[length] = '\0';
-            return true;
-        }
-        at += pair_size;
-    }
-    return false;
 }
 
 const void *http_request_body(const struct http_request *request, size_t *out_size)
@@ -319,9 +297,4 @@ const char *http_request_id(const struct http_request *request)
 const char *http_request_traceparent(const struct http_request *request)
 {
     return request->traceparent;
-}
-
-bool http_request_is_draining(const struct http_request *request)
-{
-    return http_server_is_draining(request->server);
 }

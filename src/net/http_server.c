@@ -125,11 +125,6 @@ static struct MHD_Response *make_response(struct http_request *request)
         return MHD_create_response_from_callback(
             answer->length == HTTP_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : answer->length, SEND_SIZE,
             on_send, request, NULL);
-    case HTTP_ANSWER_FILE: {
-        int fd = answer->fd;
-        answer->fd = -1; /* the response's */
-        return MHD_create_response_from_fd_at_offset64(answer->length, fd, answer->offset);
-    }
     case HTTP_ANSWER_NONE:
         break;
     }
@@ -464,6 +459,7 @@ static int own_status(struct MHD_Connection *transport)
 static void report(struct http_request *request, int status)
 {
     const struct http_server_options *options = &request->server->options;
+    pthread_mutex_lock(&request->lock);
     const struct http_observation observation = {
         .method = request->method != NULL ? request->method : "",
         .route = request->route != NULL ? request->route->path : "",
@@ -472,6 +468,7 @@ static void report(struct http_request *request, int status)
         .sent = request->body_sent,
         .duration_ms = clock_boot_ms() - request->started_ms,
     };
+    pthread_mutex_unlock(&request->lock);
     log_request_set(request->id);
     LOG_EVENT(options->is_quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request",
               FIELD_TEXT("method", observation.method),
@@ -496,8 +493,7 @@ static void on_completed(void *closure, struct MHD_Connection *transport, void *
     struct http_server *server = request->server;
     pthread_mutex_lock(&request->lock);
     bool is_answered = request->phase == HTTP_PHASE_ANSWERED && http_request_is_answered(request);
-    enum http_answer_kind kind = request->answer.kind;
-    if (is_answered && !request->is_head && kind != HTTP_ANSWER_STREAM &&
+    if (is_answered && !request->is_head && request->answer.kind != HTTP_ANSWER_STREAM &&
         code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         request->body_sent = request->answer.length;
     pthread_mutex_unlock(&request->lock);
@@ -640,19 +636,20 @@ bool http_server_is_draining(const struct http_server *server)
     return atomic_load(&server->is_draining);
 }
 
-/* The address is free after this. The descriptor stays, but of nothing: the library's thread may be
+/* The address is free after this. A socket file goes first, since another server replaces it as
+ * soon as nobody answers there. The descriptor stays, but of nothing: the library's thread may be
  * about to use its number, which must not be another file's by then. */
 static void stop_listening(struct http_server *server)
 {
     if (!server->is_listening)
         return;
     server->is_listening = false;
+    if (text_starts_with(server->address, "unix:"))
+        unlink(server->address + strlen("unix:"));
     if (server->daemon != NULL)
         MHD_quiesce_daemon(server->daemon);
     while (dup3(server->nothing_fd, server->listen_fd, O_CLOEXEC) < 0 && errno == EINTR)
         continue;
-    if (text_starts_with(server->address, "unix:"))
-        unlink(server->address + strlen("unix:"));
 }
 
 bool http_server_drain(struct http_server *server, int64_t timeout_ms)

@@ -153,7 +153,6 @@ void *http_request_thread(const struct http_request *request); /* what thread_op
 void http_request_set_state(struct http_request *request, void *state);
 void *http_request_state(const struct http_request *request);
 
-const char *http_request_method(const struct http_request *request);
 bool http_request_is_head(const struct http_request *request);
 const char *http_request_path(const struct http_request *request);
 /* Of a {name} in the route's path: percent-decoded, never empty; not checked to be UTF-8. */
@@ -162,15 +161,14 @@ const char *http_request_path_parameter(const struct http_request *request, cons
 const char *http_request_header(const struct http_request *request, const char *name);
 /* The last of that name: of a header that proxies add to, the word of the nearest one. */
 const char *http_request_last_header(const struct http_request *request, const char *name);
+/* Of "Authorization: Bearer" (RFC 6750 §2.1); NULL where there is none. */
+const char *http_request_bearer_token(const struct http_request *request);
 /* Percent-decoded ("+" is a space), the first of that name; NULL where there is none. A NUL in it
  * was refused; not checked to be UTF-8. */
 const char *http_request_query(const struct http_request *request, const char *name);
 /* The parameter at the index, in order; false past the last. */
 bool http_request_query_at(const struct http_request *request, size_t index, const char **out_name,
                            const char **out_value);
-/* Value of a cookie; false where there is none or it does not fit. */
-bool http_request_cookie(const struct http_request *request, const char *name, char *out_value,
-                         size_t size);
 /* The body that was collected for handle(); NUL-terminated. */
 const void *http_request_body(const struct http_request *request, size_t *out_size);
 /* The declared Content-Length; false where none is (no body, or chunked). */
@@ -180,7 +178,6 @@ const char *http_request_remote_address(const struct http_request *request); /* 
 const char *http_request_id(const struct http_request *request);
 /* The header traceparent where it is well formed (W3C Trace Context, version 00), else "". */
 const char *http_request_traceparent(const struct http_request *request);
-bool http_request_is_draining(const struct http_request *request);
 
 /* ---- Answer: exactly one for each request. None at all is answered with 500. ---- */
 
@@ -230,6 +227,3 @@ struct http_body_source {
 /* Sends exactly `length` bytes of the source; `state` is the source's until close(). */
 void http_answer_stream(struct http_request *request, int status, const char *content_type,
                         uint64_t length, const struct http_body_source *source, void *state);
-/* Sends a part of a regular file by sendfile(2). The descriptor is the server's from here on. */
-void http_answer_file(struct http_request *request, int status, const char *content_type, int fd,
-                      uint64_t offset, uint64_t length);

@@ -85,12 +85,11 @@ void range_format(const struct range *range, uint64_t size, char out_text[RANGE_
 
 /* ---- ETags ---- */
 
-/* The next ETag of a list, with its quotes; false at the end or at what is none. */
-static bool next_etag(const char **at, bool *out_is_weak, const char **out_tag, size_t *out_size)
+/* The next ETag of a list, with its quotes, weak or not; false at the end or at what is none. */
+static bool next_etag(const char **at, const char **out_tag, size_t *out_size)
 {
     *at += strspn(*at, " \t,");
-    *out_is_weak = strncmp(*at, "W/", 2) == 0;
-    const char *start = *at + (*out_is_weak ? 2 : 0);
+    const char *start = *at + (strncmp(*at, "W/", 2) == 0 ? 2 : 0);
     const char *end = *start == '"' ? strchr(start + 1, '"') : NULL;
     if (end == NULL)
         return false;
@@ -100,32 +99,17 @@ static bool next_etag(const char **at, bool *out_is_weak, const char **out_tag, 
     return true;
 }
 
-static bool etag_matches(const char *list, const char *etag, bool is_strong)
+bool etag_matches_weakly(const char *list, const char *etag)
 {
     if (list == NULL)
         return false;
     if (strcmp(list, "*") == 0)
         return true;
-    bool is_ours_weak = strncmp(etag, "W/", 2) == 0;
-    const char *ours = is_ours_weak ? etag + 2 : etag;
-    bool is_weak;
     const char *tag;
     size_t size;
-    while (next_etag(&list, &is_weak, &tag, &size)) {
-        if (is_strong && (is_weak || is_ours_weak))
-            continue;
-        if (strlen(ours) == size && memcmp(ours, tag, size) == 0)
+    while (next_etag(&list, &tag, &size)) {
+        if (strlen(etag) == size && memcmp(etag, tag, size) == 0)
             return true;
     }
     return false;
-}
-
-bool etag_matches_weakly(const char *list, const char *etag)
-{
-    return etag_matches(list, etag, false);
-}
-
-bool etag_matches_strongly(const char *list, const char *etag)
-{
-    return etag_matches(list, etag, true);
 }

@@ -27,7 +27,5 @@ enum range_result range_parse(const char *range, const char *if_range, const cha
 #define RANGE_TEXT_SIZE 72
 void range_format(const struct range *range, uint64_t size, char out_text[RANGE_TEXT_SIZE]);
 
-/* If-None-Match (weak comparison, §13.1.2) and If-Match (strong, §13.1.1): a list of ETags or "*".
- * NULL matches nothing. */
+/* If-None-Match (weak comparison, §13.1.2): a list of ETags or "*". NULL matches nothing. */
 bool etag_matches_weakly(const char *list, const char *etag);
-bool etag_matches_strongly(const char *list, const char *etag);

@@ -23,7 +23,6 @@
 #define PROTOCOL_JOB_SIZE_MAX 16384
 #define PROTOCOL_CODE_SIZE 32
 #define PROTOCOL_TEXT_SIZE 200
-#define PROTOCOL_THREADS_MAX 1024
 
 enum protocol_type {
     PROTOCOL_JOB = 1,  /* JSON */
@@ -31,8 +30,7 @@ enum protocol_type {
     PROTOCOL_READ,     /* u64 offset, u32 size */
     PROTOCOL_WRITE,    /* u64 offset, bytes */
     PROTOCOL_PROGRESS, /* u64 position_us, u64 duration_us, u64 input_position */
-    PROTOCOL_RESULT,   /* u64 size, u64 samples, u64 frames, u32 kb/s, u32 Hz, u32 channels, u32 cut
-                        */
+    PROTOCOL_RESULT,   /* u64 size, samples, frames; u32 kb/s, Hz, channels, cut */
     PROTOCOL_FAILURE,  /* code, NUL, text */
 };
 
@@ -46,7 +44,6 @@ struct protocol_job {
     uint64_t input_size; /* or PROTOCOL_SIZE_UNKNOWN */
     uint64_t output_size_max;
     uint64_t duration_max_ms; /* 0: no limit */
-    uint32_t threads;
 };
 
 struct protocol_read {

@@ -5,11 +5,13 @@
 #include "contract.h"
 #include "model/failure.h"
 #include "stores/shared/data_folder.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,9 +26,21 @@ static const struct blob_metadata metadata = {
     .owner_id = {"ffffffffffffffff00000000"},
 };
 
+static bool is_disk_failing;
+
+/* In libc's place, for the whole program. */
+int fsync(int fd)
+{
+    if (!is_disk_failing)
+        return (int)syscall(SYS_fsync, fd);
+    errno = EIO;
+    return -1;
+}
+
 static int set_up(void **state)
 {
     (void)state;
+    is_disk_failing = false;
     contract_init(&contract, "stores.blobs", backend_name);
     for (size_t i = 0; i < SIZE; i++)
         bytes[i] = (unsigned char)(i * 31 + i / 251);
@@ -194,6 +208,30 @@ static void an_upload_goes_on_where_it_was_flushed(void **state)
     assert_true(blob_writer_write(writer, 40000, bytes + 40000, SIZE - 40000, &error));
     assert_true(blob_writer_finish(writer, SIZE, &metadata, &error));
     blob_writer_close(writer);
+    assert_blob(store, BLOB_VIDEO, &id, SIZE);
+}
+
+/* The kernel tells of a page that it could not write once, and then calls it clean. */
+static void what_a_flush_lost_is_not_made_good_by_another(void **state)
+{
+    (void)state;
+    CLEANUP(blob_store_closep) struct blob_store *store = open_store();
+    struct id id = id_make();
+    struct error error = {0};
+    CLEANUP(blob_writer_closep) struct blob_writer *writer = open_writer(store, &id, 1);
+    assert_true(blob_writer_write(writer, 0, bytes, SIZE, &error));
+    is_disk_failing = true;
+    if (blob_writer_flush(writer, &error))
+        return; /* a store that needs no disk of this host */
+    assert_int_equal(error.kind, ERROR_UNAVAILABLE);
+    is_disk_failing = false;
+    assert_false(blob_writer_flush(writer, &error));
+    assert_false(blob_writer_finish(writer, SIZE, &metadata, &error));
+    assert_int_equal(error.kind, ERROR_UNAVAILABLE);
+    blob_writer_close(writer);
+    writer = open_writer(store, &id, 2); /* and all is written again */
+    assert_true(blob_writer_write(writer, 0, bytes, SIZE, &error));
+    assert_true(blob_writer_finish(writer, SIZE, &metadata, &error));
     assert_blob(store, BLOB_VIDEO, &id, SIZE);
 }
 
@@ -704,6 +742,7 @@ int main(int argc, char **argv)
         TEST(a_blob_may_end_where_its_pieces_do),
         TEST(a_writer_that_was_overtaken_changes_nothing),
         TEST(what_is_removed_while_it_grows_is_not_finished),
+        TEST(what_a_flush_lost_is_not_made_good_by_another),
         TEST(a_finished_blob_that_is_opened_again_is_unfinished),
         TEST(an_older_generation_is_refused),
         TEST(a_killed_writer_leaves_what_it_flushed_and_its_place),

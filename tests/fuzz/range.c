@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     range_format(result == RANGE_PART ? &range : NULL, whole, content_range);
     must(range_parse("bytes=0-0", text, "\"e\"", 9, &range) !=
          RANGE_UNSATISFIABLE); /* as If-Range */
-    must(!etag_matches_strongly(text, "\"e\"") || etag_matches_weakly(text, "\"e\""));
+    must(!etag_matches_weakly(text, "\"e\"") || strpbrk(text, "e*") != NULL);
     free(text);
     return 0;
 }

@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import hmac
 import json
+import sqlite3
 import statistics
 import threading
 import time
@@ -286,6 +287,22 @@ def test_an_expired_token_and_one_for_others_are_refused(deck):
         expect(Client(deck.url, fake).get("/v1/conversions"), 401, "invalid_token")
 
 
+def test_an_account_that_cannot_be_read_hides_no_other(deck):
+    """As somebody may leave one who writes into the file."""
+    deck.start_auth()
+    connection = sqlite3.connect(deck.data / "users.db", timeout=10)
+    with connection:
+        connection.execute(
+            "INSERT INTO user (id, version, email, password_hash, admin, disabled, epoch, epoch_at,"
+            " created_at, erased_at) VALUES ('0', 1, '0@example.org', '', 0, 1, 1, ?, 0, 0)",
+            [int(time.time() * 1000)],
+        )
+    connection.close()
+    deck.user("disable", ANNA[0])
+    assert [entry["epoch"] for entry in revocations(deck)] == [1]
+    assert "account skipped" in deck.auth.log()
+
+
 def test_revocations_need_the_gateways_secret(deck):
     deck.start_auth()
     url = f"{deck.auth_url}/revocations"
@@ -342,6 +359,25 @@ def test_a_key_goes_when_its_last_token_has_ended(deck):
     wait_for(lambda: login(deck, BEN).ok and not paths[0].exists(), what="the old key's removal")
     assert paths[1].exists()
     assert len(requests.get(f"{deck.auth_url}/.well-known/jwks.json").json()["keys"]) == 1
+
+
+def test_files_that_are_no_keys_are_left_out_and_told_of_once(deck):
+    deck.start_auth()
+    folder = deck.data / "keys"
+    for i in range(2):
+        (folder / f"{i}.key.json").write_text("no key")
+    deck.auth.stop()
+    deck.start_auth()
+
+    def told():
+        return deck.auth.log().count("a signing key is left out")
+
+    assert told() >= 2
+    before = told()
+    for _ in range(12):
+        assert login(deck, BEN).status_code == 200
+        time.sleep(0.2)
+    assert told() == before
 
 
 def test_no_secret_is_logged(deck):

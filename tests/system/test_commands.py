@@ -44,6 +44,17 @@ def on(tmp_path):
 # ---- What all have in common ----
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["config", "options"], ["migrate"]])
+def test_what_could_not_be_told_is_no_success(arguments, tmp_path):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [RELEASE / "tapedeck", *arguments],
+            stdout=full, stderr=subprocess.PIPE, timeout=60, cwd=tmp_path,
+            env={**os.environ, "TAPEDECK_DATA_DIR": str(tmp_path)},
+        )
+    assert result.returncode == FAILED and b"standard output" in result.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_and_refuses_what_it_does_not_know(command):
     shown = tapedeck(command, "--help")

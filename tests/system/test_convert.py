@@ -2,6 +2,7 @@
 makes, and a reason for what cannot be converted."""
 
 import json
+import struct
 import subprocess
 import wave
 
@@ -55,6 +56,8 @@ SOURCES = {
     "vorbis.ogg": lambda: tone("vorbis.ogg", "-c:a", "libvorbis"),
     "24-bit.wav": lambda: tone("24-bit.wav", "-c:a", "pcm_s24le"),
     "float.wav": lambda: tone("float.wav", "-c:a", "pcm_f32le"),
+    "pcm.caf": lambda: tone("pcm.caf"),
+    "pcm.w64": lambda: tone("pcm.w64"),
     "adts.aac": lambda: tone("adts.aac", "-c:a", "aac"),
     "plain.mp3": lambda: tone("plain.mp3", "-c:a", "libmp3lame"),
     "mono.mp4": lambda: tone("mono.mp4", "-c:a", "aac", layout="mono"),
@@ -316,6 +319,42 @@ def test_a_stream_that_never_says_how_long_it_is_ends_where_it_ends(here):
     source.write_bytes(whole[: len(whole) * 6 // 10])
     mp3 = Mp3(here.convert(source))
     assert mp3.samples == len(media.pcm(source)) // 4
+
+
+@pytest.mark.parametrize("name", ["24-bit.wav", "pcm.caf", "faststart.mp4", "opus.mkv", "aac.ts"])
+def test_a_whole_stream_is_not_called_cut(here, name):
+    """Its demuxer may jump to the end, of which only the last byte tells that it is one."""
+    with open(SOURCES[name](), "rb") as file, subprocess.Popen(
+        ["cat"], stdin=file, stdout=subprocess.PIPE
+    ) as cat:
+        result = here.run("-", "out.mp3", stdin=cat.stdout)
+    assert result.returncode == 0 and b"warning" not in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("name", ["short.wmv", "short.mkv", "short.mp4", "short.avi"])
+def test_sound_that_ends_before_the_film_is_not_called_cut(here, name):
+    sound = ["-c:a", "wmav2" if name.endswith("wmv") else "libmp3lame"]
+    film = media.make(name, *media.picture(6), *media.music(2), "-c:v", "mpeg4", *sound)
+    assert Mp3(here.convert(film)).samples < 3 * 44100
+    assert "warning" not in here.said
+
+
+def test_a_stream_whose_header_could_not_know_its_length_is_not_called_cut(here):
+    command = ["ffmpeg", "-v", "error", "-i", SOURCES["24-bit.wav"](), "-f", "wav", "-"]
+    endless = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    assert b"data" + b"\xff" * 4 in endless
+    (here.path / "endless.wav").write_bytes(endless)
+    for source in ("-", "endless.wav"):
+        result = here.run(source, "out.mp3", "--force", input=endless)
+        assert result.returncode == 0 and b"warning" not in result.stderr, result.stderr
+
+
+def test_a_jump_to_the_end_of_the_world_is_no_fault_of_ours(here):
+    whole = SOURCES["faststart.mp4"]().read_bytes()
+    at = whole.index(b"mdat") - 4
+    jump = struct.pack(">I4sQ", 1, b"free", (1 << 63) - 100 - at)
+    result = here.run("-", "out.mp3", input=whole[:at] + jump + whole[at:])
+    assert b"internal" not in result.stderr, result.stderr
 
 
 def test_a_cut_mp4_without_its_index_is_damaged(here):

@@ -92,6 +92,46 @@ def test_what_nobody_can_read_is_a_dead_letter(workshop):
     assert len(workshop.dead("video")) == len(bodies)
 
 
+def fill(workshop, statement, row, count):
+    connection = sqlite3.connect(workshop.data / "queue.db", timeout=10)
+    with connection:
+        connection.executemany(statement, [row] * count)
+    connection.close()
+
+
+def test_a_full_queue_takes_no_more(workshop):
+    fill(
+        workshop,
+        "INSERT INTO messages (queue, taker, deliveries, message_id, traceparent, body)"
+        " VALUES ('video', 0, 0, '', '', ?)",
+        [b"{}"],
+        19_999,
+    )
+    workshop.seed("publish", "video", "{}")
+    assert workshop.length("video") == 20_000
+    workshop.seed("publish", "video", "{}", check=False)
+    assert workshop.length("video") == 20_000
+    workshop.seed("publish", "mp3", "{}")  # another queue has room of its own
+
+
+def test_of_too_many_dead_letters_the_oldest_give_way(workshop):
+    fill(
+        workshop,
+        "INSERT INTO dead (queue, reason, buried_at, message_id, traceparent, body)"
+        " VALUES ('video', 'old', 0, '', '', ?)",
+        [b"{}"],
+        10_000,
+    )
+    workshop.seed("publish", "video", "hello")
+    workshop.start("converter")
+    wait_for(lambda: workshop.length("video") == 0, what="an empty queue")
+    connection = sqlite3.connect(workshop.data / "queue.db", timeout=10)
+    query = "SELECT reason = 'old', count(*) FROM dead GROUP BY 1 ORDER BY 1"
+    wait_for(lambda: len(connection.execute(query).fetchall()) == 2, what="a new dead letter")
+    assert connection.execute(query).fetchall() == [(0, 1), (1, 9_999)]
+    connection.close()
+
+
 def change_body(workshop, conversion, change):
     """A record's document, changed as no service would."""
     connection = sqlite3.connect(workshop.data / "records.db", timeout=10)
@@ -199,7 +239,7 @@ def test_a_disk_that_is_full_hands_back_and_leaves_nothing(workshop):
 
 
 def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
-    converter = workshop.start("converter", {"converter.threads": 1})
+    converter = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(), notify="none")
     worker = wait_for_worker(converter, workshop, conversion)
     workshop.seed("cancel", conversion)
@@ -211,7 +251,7 @@ def test_a_cancelled_conversion_stops_within_two_seconds(workshop):
 
 
 def test_a_worker_that_dies_is_replaced(workshop):
-    converter = workshop.start("converter", {"converter.threads": 1})
+    converter = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(10))
     os.kill(wait_for_worker(converter, workshop, conversion), signal.SIGKILL)
     wait_for(lambda: workshop.record(conversion)["attempts"] == 1, what="an accusation")
@@ -279,7 +319,7 @@ def test_two_converters_share_the_work(workshop):
 
 
 def test_a_vanished_converter_is_taken_over(workshop):
-    first = workshop.start("converter", {"converter.threads": 1})
+    first = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(10), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.kill()
@@ -290,7 +330,7 @@ def test_a_vanished_converter_is_taken_over(workshop):
 
 
 def test_a_frozen_converter_that_wakes_does_no_harm(workshop):
-    first = workshop.start("converter", {"converter.threads": 1})
+    first = workshop.start("converter")
     conversion = workshop.upload(media.long_clip(10), notify="none")
     wait_for_worker(first, workshop, conversion)
     first.process.send_signal(signal.SIGSTOP)

@@ -1,5 +1,6 @@
 """Conversions as resources: reading, listing, cancelling, deleting, downloading; and by whom."""
 
+import os
 import re
 import socket
 import time
@@ -229,6 +230,7 @@ def test_a_range_that_is_not_there(anna, mp3, content, wanted):
     answer = anna.get(mp3, headers={"Range": wanted})
     expect(answer, 416, "range_not_satisfiable")
     assert answer.headers["Content-Range"] == f"bytes */{len(content)}"
+    assert not {"Content-Disposition", "ETag", "Accept-Ranges"} & set(answer.headers)
 
 
 @pytest.mark.parametrize("wanted", ["bytes=5-2", "lines=1-2", "bytes=0-1,4-5", "bytes", "bytes=-"])
@@ -262,18 +264,31 @@ def test_a_broken_download_goes_on(deck, anna, mp3, content):
     assert rest.status_code == 206 and half + rest.content == content
 
 
-def test_an_mp3_that_the_store_lost_is_gone(deck, anna):
+def make_mp3(deck, anna):
+    """The ids of a conversion and of its MP3."""
     conversion = anna.upload(media.clip(5).read_bytes()).json()["id"]
     converter = deck.start("converter")
     deck.wait_for_state(conversion, "done")
     converter.stop()
-    mp3 = deck.record(conversion)["mp3"]["id"]
+    return conversion, deck.record(conversion)["mp3"]["id"]
+
+
+def test_an_mp3_that_the_store_lost_is_gone(deck, anna):
+    conversion, mp3 = make_mp3(deck, anna)
     for path in (deck.data / "blobs").rglob(f"{mp3}*"):
         path.unlink()
     expect(anna.get(f"/v1/conversions/{conversion}/mp3"), 410, "gone")
     expect(anna.get(f"/download?fid={mp3}"), 410, "gone")
     assert deck.metric(deck.gateway, "tapedeck_mp3_gone_total") == 2
     assert "level=error" in deck.gateway.log()
+
+
+def test_an_mp3_that_lost_its_end_is_not_sent(deck, anna):
+    conversion, mp3 = make_mp3(deck, anna)
+    [path] = (deck.data / "blobs").rglob(mp3)
+    os.truncate(path, path.stat().st_size - 1)
+    expect(anna.get(f"/v1/conversions/{conversion}/mp3"), 503, "store_unavailable")
+    assert "its note says" in deck.gateway.log()
 
 
 def test_a_download_is_cut_when_its_conversion_is_deleted(deck, anna):

@@ -63,19 +63,20 @@ class OpenUpload:
 
 
 def test_upload_size_max(deck):
-    anna, _ = clients(deck, upload_size_max="100000B")
+    """A file of more than one piece, so that it is the sum that counts."""
+    anna, _ = clients(deck, upload_size_max="1MiB")
     fitting = [
-        anna.upload(b"x" * 100_000),
-        anna.upload(chunks(100_000)),
-        anna.post("/upload", files={"file": b"x" * 100_000}),
+        anna.upload(b"x" * MIB),
+        anna.upload(chunks(MIB)),
+        anna.post("/upload", files={"file": b"x" * MIB}),
     ]
     assert [answer.status_code for answer in fitting] == [202] * 3
     for answer in (
-        anna.upload(b"x" * 100_001),
+        anna.upload(b"x" * (MIB + 1)),
         anna.upload(b"x" * 20 * MIB),
-        anna.upload(chunks(100_001)),
+        anna.upload(chunks(MIB + 1)),
         anna.upload(chunks(20 * MIB)),
-        anna.post("/upload", files={"file": b"x" * 100_001}),
+        anna.post("/upload", files={"file": b"x" * (MIB + 1)}),
         anna.post("/upload", files={"file": b"x" * 20 * MIB}),
     ):
         expect(answer, 413, "upload_too_large")

@@ -4,6 +4,7 @@ import base64
 import http.client
 import sqlite3
 import threading
+import time
 
 import pytest
 import requests
@@ -171,6 +172,38 @@ def test_a_slow_auth_holds_up_nobody_else(deck):
     for thread in logins:
         thread.join()
     assert deck.login()
+
+
+def test_tokens_of_unknown_keys_hold_up_nobody_else(deck):
+    """The gateway would ask auth for newer keys, and auth says nothing, to logins neither."""
+    deck.start_both(**{"gateway.threads": "4"})
+    anna = deck.client()
+    header = base64.urlsafe_b64encode(b'{"alg":"ES256","kid":"unknown"}').rstrip(b"=").decode()
+    made_up = {"Authorization": f"Bearer {header}.e30.AAAA"}
+    is_over = threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            answer = requests.get(f"{deck.url}/v1/conversions", headers=made_up)
+            expect(answer, 401, "invalid_token")
+
+    deck.auth.process.send_signal(19)
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads += [
+        threading.Thread(target=lambda: requests.post(f"{deck.url}/login", auth=ANNA))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            assert anna.get("/v1/conversions", timeout=2).status_code == 200
+            time.sleep(0.1)
+    finally:
+        is_over.set()
+        deck.auth.process.send_signal(18)
+        for thread in threads:
+            thread.join()
 
 
 # ---- Records ----

@@ -156,6 +156,23 @@ def test_a_service_that_cannot_start_ends_all(served):
     assert not served.processes()
 
 
+def test_who_is_dying_holds_no_socket(served):
+    """A killed service gives its lock back a moment before its sockets."""
+    served.start_serve()
+    served.serve.kill()
+    wait_for(lambda: not served.processes(), what="the end of all services")
+    paths = [*served.data.glob("run/*.ops"), served.data / "run" / "auth"]
+    assert len(paths) == len(SERVICES) + 1
+    with contextlib.ExitStack() as dying:
+        for path in paths:
+            path.unlink()
+            listening = dying.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(str(path))
+            listening.listen()
+        served.start_serve()
+        assert served.client().get("/v1/conversions").status_code == 200
+
+
 def test_a_long_data_folder_has_its_sockets_elsewhere(tmp_path):
     folder = tmp_path / ("x" * 100)
     with (

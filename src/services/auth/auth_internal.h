@@ -40,8 +40,6 @@ bool auth_is_gateway(const struct http_request *request);
 /* Tokens that were issued before this time have ended, whatever the clock of who verifies them. */
 MUST_CHECK bool auth_tokens_since(const struct http_request *request, struct user_store *users,
                                   int64_t *out_since_ms, struct error *error);
-/* What follows the scheme in Authorization; NULL where it is another, or none. */
-const char *auth_bearer_token(const struct http_request *request);
 
 void auth_count_login(struct auth *auth, const char *outcome);
 

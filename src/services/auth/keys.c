@@ -56,6 +56,7 @@ struct dated_key {
 struct key_list {
     struct dated_key keys[KEYS_MAX];
     size_t count;
+    size_t left_out_count; /* files that could not be read */
 };
 
 struct key_ring {
@@ -113,11 +114,10 @@ static void add_sorted(struct key_list *list, struct dated_key key)
     list->count++;
 }
 
-/* A file that is none of ours, or half of one, must not end all logins: it is left out and told of
- * once. */
-static void add_file(struct key_list *list, const char *folder, const char *name)
+/* A file that is none of ours, or half of one, must not end all logins: it is left out. As many as
+ * were told of at the last look are the same ones, nearly always. */
+static void add_file(struct key_list *list, const char *folder, const char *name, size_t told_count)
 {
-    static _Thread_local char told[64];
     char path[FILE_PATH_SIZE];
     struct dated_key key = {0};
     struct error error = {0};
@@ -127,21 +127,21 @@ static void add_file(struct key_list *list, const char *folder, const char *name
         add_sorted(list, key);
         return;
     }
-    if (error.kind == ERROR_NOT_FOUND || strncmp(told, name, sizeof told - 1) == 0)
+    if (error.kind == ERROR_NOT_FOUND || ++list->left_out_count <= told_count)
         return;
-    snprintf(told, sizeof told, "%s", name);
     log_error("a signing key is left out", FIELD_TEXT("file", name),
               FIELD_TEXT("reason", error.text));
 }
 
-static bool load_folder(const char *folder, struct key_list *out_list, struct error *error)
+static bool load_folder(const char *folder, size_t told_count, struct key_list *out_list,
+                        struct error *error)
 {
     DIR *directory = opendir(folder);
     if (directory == NULL)
         return error_set_errno(error, errno, "open %s", folder);
     for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
         if (is_key_file(entry->d_name))
-            add_file(out_list, folder, entry->d_name);
+            add_file(out_list, folder, entry->d_name, told_count);
     closedir(directory);
     return true;
 }
@@ -204,7 +204,7 @@ bool keys_rotate(const struct config *config, char out_key_id[KEYS_ID_SIZE], str
     char folder[FILE_PATH_SIZE];
     CLEANUP(key_list_clear) struct key_list list = {0};
     if (!load_settings(config, &settings, folder, error) ||
-        !file_make_folder(folder, 0700, error) || !load_folder(folder, &list, error))
+        !file_make_folder(folder, 0700, error) || !load_folder(folder, 0, &list, error))
         return false;
     remove_ended(folder, &list, settings.token_lifetime_ms);
     if (list.count == KEYS_MAX)
@@ -235,8 +235,9 @@ static bool format_public(const struct key_list *list, struct buffer *out_json, 
 static bool look(struct key_ring *ring, struct error *error)
 {
     CLEANUP(key_list_clear) struct key_list list = {0};
-    if (!load_folder(ring->folder, &list, error))
+    if (!load_folder(ring->folder, ring->list.left_out_count, &list, error))
         return false;
+    ring->list.left_out_count = list.left_out_count;
     remove_ended(ring->folder, &list, ring->token_lifetime_ms);
     if (list.count == 0)
         return error_set(error, ERROR_UNAVAILABLE, "no signing key in %s", ring->folder);
@@ -284,8 +285,9 @@ bool key_ring_open(const struct config *config, struct key_ring **out_ring, stru
     struct keys_settings settings = {0};
     CLEANUP(key_list_clear) struct key_list list = {0};
     if (!load_settings(config, &settings, ring->folder, error) ||
-        !file_make_folder(ring->folder, 0700, error) || !load_folder(ring->folder, &list, error))
+        !file_make_folder(ring->folder, 0700, error) || !load_folder(ring->folder, 0, &list, error))
         return error_prefix(error, "signing keys");
+    ring->list.left_out_count = list.left_out_count;
     ring->token_lifetime_ms = settings.token_lifetime_ms;
     char key_id[KEYS_ID_SIZE];
     if (list.count == 0) {

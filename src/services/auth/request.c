@@ -4,8 +4,6 @@
 #include "base/log.h"
 #include "model/failure.h"
 #include "services/common/gateway_key.h"
-#include <string.h>
-#include <strings.h>
 
 /* claims_from_json() forgives a minute. */
 #define LEEWAY_MS CLOCK_MINUTE_MS
@@ -58,13 +56,4 @@ bool auth_tokens_since(const struct http_request *request, struct user_store *us
         return false;
     *out_since_ms = now_ms - key_ring_token_lifetime_ms(auth_keys(request)) - LEEWAY_MS;
     return true;
-}
-
-const char *auth_bearer_token(const struct http_request *request)
-{
-    const char *header = http_request_header(request, "Authorization");
-    if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0)
-        return NULL;
-    const char *token = header + 7 + strspn(header + 7, " ");
-    return token[0] != '\0' ? token : NULL;
 }

@@ -2,6 +2,7 @@
 
 #include "base/compiler.h"
 #include "base/id.h"
+#include <arpa/inet.h>
 #include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -49,21 +50,29 @@ void throttle_destroy(struct throttle *throttle)
     free(throttle);
 }
 
-static uint64_t hash_text(const struct throttle *throttle, const char *text)
+static uint64_t hash(const struct throttle *throttle, const void *bytes, size_t size)
 {
-    uint64_t hash = 0;
-    static_assert(sizeof hash == crypto_shorthash_BYTES, "a hash is a number");
-    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)text, strlen(text),
-                     throttle->hash_key);
-    return hash;
+    uint64_t value = 0;
+    static_assert(sizeof value == crypto_shorthash_BYTES, "a hash is a number");
+    crypto_shorthash((unsigned char *)&value, bytes, size, throttle->hash_key);
+    return value;
+}
+
+/* Who has one IPv6 address has the whole network of 64 bits that it lies in (RFC 6177). */
+static uint64_t hash_address(const struct throttle *throttle, const char *address)
+{
+    struct in6_addr v6;
+    if (inet_pton(AF_INET6, address, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6))
+        return hash(throttle, &v6, 8);
+    return hash(throttle, address, strlen(address));
 }
 
 static void make_keys(const struct throttle *throttle, const char *email, const char *address,
                       uint64_t out_keys[SUBJECTS])
 {
-    uint64_t parts[] = {hash_text(throttle, email), hash_text(throttle, address)};
-    crypto_shorthash((unsigned char *)&out_keys[PAIR], (const unsigned char *)parts, sizeof parts,
-                     throttle->hash_key);
+    const uint64_t parts[] = {hash(throttle, email, strlen(email)),
+                              hash_address(throttle, address)};
+    out_keys[PAIR] = hash(throttle, parts, sizeof parts);
     out_keys[EMAIL] = parts[0];
     /* An email that reads like an address is another subject. */
     out_keys[ADDRESS] = ~parts[1];

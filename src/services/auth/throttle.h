@@ -3,7 +3,7 @@
 /* Slows down the guessing of passwords. Each attempt counts against the pair of email and address,
  * against the address and against the email, and is taken back when it succeeds; what is counted
  * drains away steadily. The email alone has the widest bound, so that a stranger can hardly lock a
- * user out; the pair the narrowest.
+ * user out; the pair the narrowest. Of an IPv6 address only the network, its first 64 bits, counts.
  *
  * The table has a fixed size: in a flood the entries with the fewest attempts go first.
  * Thread-safe.

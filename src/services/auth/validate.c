@@ -24,7 +24,7 @@ static const struct failure *check_account(struct user_store *users, const struc
 
 void auth_validate(struct http_request *request)
 {
-    const char *token = auth_bearer_token(request);
+    const char *token = http_request_bearer_token(request);
     if (token == NULL) {
         http_answer_failure(request, &FAILURE_MISSING_CREDENTIALS, NULL);
         return;

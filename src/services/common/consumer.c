@@ -317,11 +317,7 @@ static void wait_for_message(struct consumer *consumer)
         consumer->next_look_boot_ms = 0;
         return;
     }
-    if (delivery == NULL)
-        return;
-    /* It was not silent. */
-    consumer->next_look_boot_ms = clock_boot_ms() + consumer->options.policy->look_interval_ms;
-    if (!stop_is_told(consumer->options.stop))
+    if (delivery != NULL && !stop_is_told(consumer->options.stop))
         handle(consumer, delivery);
 }
 

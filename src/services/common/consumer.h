@@ -2,8 +2,9 @@
 
 /* "Waiting and work" of docs/conversion.md, the same for converter and notifier: one thread with a
  * queue handle and a record handle of its own, that takes one message, claims its record by one
- * compare-and-set, acks, and works; and that looks for overdue records where messages are silent,
- * where the queue cannot be reached, and before every second job.
+ * compare-and-set, acks, and works; and that looks for overdue records every
+ * recovery.look_interval, whatever messages come, where the queue cannot be reached, and before
+ * every second job.
  *
  * Nothing is ever requeued. A message whose record cannot be claimed is acked; while the records do
  * not answer it is held; one that nobody can read is buried with the reason. */

@@ -19,5 +19,5 @@ MUST_CHECK bool publisher_open(const struct config *config, enum job_queue_name 
                                struct publisher **out_publisher, struct error *error);
 /* The message about the record: video_fid, mp3_fid, username, conversion_id. Thread-safe. */
 void publisher_send(struct publisher *publisher, const struct conversion *record);
-/* Sends what waits, for at most timeout_ms, then closes. NULL is fine. */
+/* Sends what waits, for at most timeout_ms and the try that runs, then closes. NULL is fine. */
 void publisher_close(struct publisher *publisher, int timeout_ms);

@@ -138,8 +138,7 @@ static bool converter_open(const struct config *config, struct ops *ops, void **
         converter_close(converter);
         return false;
     }
-    log_info("converting", FIELD_COUNT("jobs", converter->settings.jobs),
-             FIELD_COUNT("threads", converter->settings.threads));
+    log_info("converting", FIELD_COUNT("jobs", converter->settings.jobs));
     *out_state = converter;
     return true;
 }

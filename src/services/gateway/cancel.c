@@ -3,7 +3,6 @@
 #include "services/gateway/gateway.h"
 
 #include "base/fault.h"
-#include "services/common/records.h"
 #include "services/gateway/gateway_metrics.h"
 
 static bool decide(void *context, const struct conversion *record, int64_t now_ms,
@@ -15,31 +14,10 @@ static bool decide(void *context, const struct conversion *record, int64_t now_m
 
 void gateway_cancel(struct http_request *request)
 {
-    struct gateway *gateway = gateway_of(request);
-    struct claims claims;
     struct conversion record;
-    if (!gateway_authenticate(request, &claims) ||
-        !gateway_find_own(request, &claims, http_request_path_parameter(request, "id"), &record))
+    if (!gateway_change_in_path(request, decide, &FAILURE_ALREADY_ENDED, &record))
         return;
-    struct error error = {0};
-    switch (records_change_read(gateway_records(request), &record, decide, gateway,
-                                GATEWAY_WRITE_TIMEOUT_MS, &error)) {
-    case RECORD_WRITTEN:
-        fault_point("gateway.after_cancel");
-        gateway_count_transition(gateway, "cancelled");
-        gateway_answer_conversion(request, 200, &record);
-        break;
-    case RECORD_REFUSED:
-        if (record.state == CONVERSION_DELETING)
-            http_answer_failure(request, &FAILURE_NOT_FOUND, NULL);
-        else
-            http_answer_failure(request, &FAILURE_ALREADY_ENDED, NULL);
-        break;
-    case RECORD_ABSENT:
-        http_answer_failure(request, &FAILURE_NOT_FOUND, NULL);
-        break;
-    case RECORD_UNKNOWN:
-        gateway_answer_store_error(request, &error);
-        break;
-    }
+    fault_point("gateway.after_cancel");
+    gateway_count_transition(gateway_of(request), "cancelled");
+    gateway_answer_conversion(request, 200, &record);
 }

@@ -3,7 +3,6 @@
 #include "services/gateway/gateway.h"
 
 #include "base/fault.h"
-#include "services/common/records.h"
 #include "services/gateway/gateway_metrics.h"
 
 static bool decide(void *context, const struct conversion *record, int64_t now_ms,
@@ -15,27 +14,11 @@ static bool decide(void *context, const struct conversion *record, int64_t now_m
 
 void gateway_delete(struct http_request *request)
 {
-    struct gateway *gateway = gateway_of(request);
-    struct claims claims;
     struct conversion record;
-    if (!gateway_authenticate(request, &claims) ||
-        !gateway_find_own(request, &claims, http_request_path_parameter(request, "id"), &record))
+    if (!gateway_change_in_path(request, decide, &FAILURE_NOT_FOUND, &record))
         return;
-    struct error error = {0};
-    switch (records_change_read(gateway_records(request), &record, decide, gateway,
-                                GATEWAY_WRITE_TIMEOUT_MS, &error)) {
-    case RECORD_WRITTEN:
-        fault_point("gateway.after_delete");
-        gateway_count_transition(gateway, "deleting");
-        cleaner_wake(gateway->cleaner);
-        http_answer_empty(request, 204);
-        break;
-    case RECORD_REFUSED: /* somebody else just did */
-    case RECORD_ABSENT:
-        http_answer_failure(request, &FAILURE_NOT_FOUND, NULL);
-        break;
-    case RECORD_UNKNOWN:
-        gateway_answer_store_error(request, &error);
-        break;
-    }
+    fault_point("gateway.after_delete");
+    gateway_count_transition(gateway_of(request), "deleting");
+    cleaner_wake(gateway_of(request)->cleaner);
+    http_answer_empty(request, 204);
 }

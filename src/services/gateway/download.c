@@ -117,8 +117,8 @@ static void add_headers(struct http_request *request, const struct conversion *r
     http_answer_header(request, "X-Content-Type-Options", "nosniff");
 }
 
-static void answer_range(struct http_request *request, struct transfer *transfer, uint64_t size,
-                         const char *etag)
+static void answer_range(struct http_request *request, const struct conversion *record,
+                         struct transfer *transfer, uint64_t size, const char *etag)
 {
     struct range range;
     char content_range[RANGE_TEXT_SIZE];
@@ -142,6 +142,7 @@ static void answer_range(struct http_request *request, struct transfer *transfer
         break;
     }
     transfer->offset = range.offset;
+    add_headers(request, record, etag);
     http_answer_stream(request, status, "audio/mpeg", range.length, &transfer_source, transfer);
 }
 
@@ -172,21 +173,19 @@ static void answer_mp3(struct http_request *request, const struct conversion *re
     }
     char etag[sizeof record->mp3.id.text + 2];
     snprintf(etag, sizeof etag, "\"%s\"", record->mp3.id.text);
-    add_headers(request, record, etag);
     if (etag_matches_weakly(http_request_header(request, "If-None-Match"), etag)) {
         transfer_close(request, transfer);
+        add_headers(request, record, etag);
         http_answer_empty(request, 304);
         return;
     }
-    answer_range(request, transfer, size, etag);
+    answer_range(request, record, transfer, size, etag);
 }
 
 void gateway_mp3(struct http_request *request)
 {
-    struct claims claims;
     struct conversion record;
-    if (gateway_authenticate(request, &claims) &&
-        gateway_find_own(request, &claims, http_request_path_parameter(request, "id"), &record))
+    if (gateway_find_in_path(request, &record))
         answer_mp3(request, &record);
 }
 

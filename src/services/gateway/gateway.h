@@ -13,6 +13,7 @@
 #include "services/common/policy.h"
 #include "services/common/public_url.h"
 #include "services/common/publisher.h"
+#include "services/common/records.h"
 #include "services/gateway/erasure.h"
 #include "services/gateway/settings.h"
 #include "services/gateway/tokens.h"
@@ -56,6 +57,10 @@ struct gateway_thread {
 
 struct gateway *gateway_of(const struct http_request *request);
 
+/* Answers, and returns false. */
+bool gateway_refuse(struct http_request *request, const struct failure *failure,
+                    const char *detail);
+
 /* Each of these has answered where it returns NULL or false. */
 struct record_store *gateway_records(struct http_request *request);
 struct blob_store *gateway_blobs(struct http_request *request);
@@ -65,6 +70,13 @@ MUST_CHECK bool gateway_authenticate(struct http_request *request, struct claims
  * what never was cannot be told apart. */
 MUST_CHECK bool gateway_find_own(struct http_request *request, const struct claims *claims,
                                  const char *id_text, struct conversion *out_record);
+/* The bearer's own that the path names as {id}. */
+MUST_CHECK bool gateway_find_in_path(struct http_request *request, struct conversion *out_record);
+/* The same, changed; `refused` is the answer where `decide`, whose context is the gateway, does not
+ * change what is still there. */
+MUST_CHECK bool gateway_change_in_path(struct http_request *request, record_decision *decide,
+                                       const struct failure *refused,
+                                       struct conversion *out_record);
 
 bool gateway_is_owner(const struct claims *claims, const struct conversion *record);
 void gateway_answer_conversion(struct http_request *request, int status,

@@ -11,27 +11,23 @@
 #define LIMIT_STANDARD 20
 #define LIMIT_MAX 100
 
-static bool refuse(struct http_request *request, const char *detail)
-{
-    http_answer_failure(request, &FAILURE_BAD_REQUEST, detail);
-    return false;
-}
-
 static bool parse_query(struct http_request *request, struct record_filter *filter,
                         uint64_t *out_limit)
 {
     const char *limit = http_request_query(request, "limit");
     *out_limit = LIMIT_STANDARD;
     if (limit != NULL && (!text_parse_count(limit, LIMIT_MAX, out_limit, NULL) || *out_limit == 0))
-        return refuse(request, "limit is a number from 1 to 100");
+        return gateway_refuse(request, &FAILURE_BAD_REQUEST, "limit is a number from 1 to 100");
     const char *state = http_request_query(request, "state");
     filter->has_state = state != NULL;
     if (state != NULL &&
         (!conversion_state_parse(state, &filter->state) || filter->state == CONVERSION_DELETING))
-        return refuse(request, "state is uploading, queued, converting, done, failed or cancelled");
+        return gateway_refuse(request, &FAILURE_BAD_REQUEST,
+                              "state is uploading, queued, converting, done, failed or cancelled");
     const char *cursor = http_request_query(request, "cursor");
     if (cursor != NULL && !cursor_parse(cursor, &filter->before_id, NULL))
-        return refuse(request, "cursor is the next_cursor of another page");
+        return gateway_refuse(request, &FAILURE_BAD_REQUEST,
+                              "cursor is the next_cursor of another page");
     return true;
 }
 

@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "model/conversion_document.h"
-#include <string.h>
-#include <strings.h>
 
 static struct gateway_thread *thread_of(const struct http_request *request)
 {
@@ -17,6 +15,12 @@ static struct gateway_thread *thread_of(const struct http_request *request)
 struct gateway *gateway_of(const struct http_request *request)
 {
     return http_request_service(request);
+}
+
+bool gateway_refuse(struct http_request *request, const struct failure *failure, const char *detail)
+{
+    http_answer_failure(request, failure, detail);
+    return false;
 }
 
 void gateway_answer_store_error(struct http_request *request, const struct error *error)
@@ -49,29 +53,15 @@ struct blob_store *gateway_blobs(struct http_request *request)
     return thread->blobs;
 }
 
-static const char *bearer_token(const struct http_request *request)
-{
-    const char *header = http_request_header(request, "Authorization");
-    if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0)
-        return NULL;
-    return header + 7 + strspn(header + 7, " ");
-}
-
 bool gateway_authenticate(struct http_request *request, struct claims *out_claims)
 {
-    const char *token = bearer_token(request);
-    if (token == NULL || token[0] == '\0') {
-        http_answer_failure(request, &FAILURE_MISSING_CREDENTIALS, NULL);
-        return false;
-    }
+    const char *token = http_request_bearer_token(request);
+    if (token == NULL)
+        return gateway_refuse(request, &FAILURE_MISSING_CREDENTIALS, NULL);
     struct error error = {0};
     if (tokens_verify(gateway_of(request)->tokens, token, out_claims, &error))
         return true;
-    if (error.kind == ERROR_UNAVAILABLE)
-        http_answer_failure(request, &FAILURE_AUTH_UNAVAILABLE, NULL);
-    else
-        http_answer_failure(request, &FAILURE_INVALID_TOKEN, NULL);
-    return false;
+    return gateway_refuse(request, error.failure, NULL);
 }
 
 bool gateway_is_owner(const struct claims *claims, const struct conversion *record)
@@ -98,9 +88,41 @@ bool gateway_find_own(struct http_request *request, const struct claims *claims,
         gateway_is_owner(claims, out_record))
         return true;
     if (is_found || error.kind == ERROR_NOT_FOUND || error.kind == ERROR_BAD_INPUT)
+        return gateway_refuse(request, &FAILURE_NOT_FOUND, NULL);
+    gateway_answer_store_error(request, &error);
+    return false;
+}
+
+bool gateway_find_in_path(struct http_request *request, struct conversion *out_record)
+{
+    struct claims claims;
+    return gateway_authenticate(request, &claims) &&
+           gateway_find_own(request, &claims, http_request_path_parameter(request, "id"),
+                            out_record);
+}
+
+bool gateway_change_in_path(struct http_request *request, record_decision *decide,
+                            const struct failure *refused, struct conversion *out_record)
+{
+    struct error error = {0};
+    if (!gateway_find_in_path(request, out_record))
+        return false;
+    switch (records_change_read(gateway_records(request), out_record, decide, gateway_of(request),
+                                GATEWAY_WRITE_TIMEOUT_MS, &error)) {
+    case RECORD_WRITTEN:
+        return true;
+    case RECORD_REFUSED:
+        if (out_record->state == CONVERSION_DELETING) /* somebody else just did */
+            refused = &FAILURE_NOT_FOUND;
+        http_answer_failure(request, refused, NULL);
+        break;
+    case RECORD_ABSENT:
         http_answer_failure(request, &FAILURE_NOT_FOUND, NULL);
-    else
+        break;
+    case RECORD_UNKNOWN:
         gateway_answer_store_error(request, &error);
+        break;
+    }
     return false;
 }
 

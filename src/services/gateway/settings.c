@@ -35,7 +35,7 @@ const struct config_option gateway_options[] = {
         .type = CONFIG_COUNT,
         .field = CONFIG_FIELD(struct gateway_settings, threads, uint64_t),
         .standard = "16",
-        .least = 2,
+        .least = 4,
         .most = 256,
         .help = "Threads that wait for stores and disks on behalf of requests.",
     },

@@ -35,6 +35,7 @@ struct tokens {
     void *erase_context;
     int64_t interval_ms; /* of the revocations; and between two fetches of the keys, however unknown
                             one is */
+    uint64_t waiting_max;
     pthread_t thread;
 
     /* The thread alone. */
@@ -51,6 +52,7 @@ struct tokens {
     int64_t keys_due_ms;            /* boot time */
     int64_t keys_fetched_ms;        /* when they were last asked for */
     uint64_t fetches;               /* ended, well or not */
+    uint64_t waiting;               /* for one to end */
     bool is_wanted;                 /* somebody waits for a fetch of the keys */
     bool is_closing;
     struct error why_unknown; /* as long as there is no set */
@@ -282,6 +284,7 @@ bool tokens_open(const struct config *config, const struct gateway_settings *set
     tokens->erase = erase;
     tokens->erase_context = erase_context;
     tokens->interval_ms = settings->auth_interval_ms;
+    tokens->waiting_max = settings->threads / 4; /* and half may wait for logins */
     pthread_mutex_init(&tokens->lock, NULL);
     condition_init(&tokens->changed);
     error_set(&tokens->why_unknown, ERROR_UNAVAILABLE, "auth was not asked yet");
@@ -328,21 +331,25 @@ static struct key_set *take_set(struct tokens *tokens)
     return set;
 }
 
-/* False: the keys were asked for just now; asking again would not help. */
+/* False: the keys were asked for just now, so that asking again would not help; or as many as may
+ * wait already. Anybody can name an unknown key: those who do must not hold every thread. */
 static bool wait_for_fetch(struct tokens *tokens)
 {
     struct timespec deadline = condition_deadline(VERIFY_WAIT_MAX_MS);
     pthread_mutex_lock(&tokens->lock);
     bool may_ask =
-        tokens->set == NULL || clock_boot_ms() - tokens->keys_fetched_ms >= tokens->interval_ms;
+        tokens->waiting < tokens->waiting_max &&
+        (tokens->set == NULL || clock_boot_ms() - tokens->keys_fetched_ms >= tokens->interval_ms);
     uint64_t fetches = tokens->fetches;
     int outcome = 0;
     if (may_ask && tokens->set != NULL) {
         tokens->is_wanted = true;
         pthread_cond_broadcast(&tokens->changed);
     }
+    tokens->waiting += may_ask;
     while (may_ask && tokens->fetches == fetches && !tokens->is_closing && outcome == 0)
         outcome = pthread_cond_timedwait(&tokens->changed, &tokens->lock, &deadline);
+    tokens->waiting -= may_ask;
     bool has_come = tokens->fetches != fetches;
     pthread_mutex_unlock(&tokens->lock);
     return has_come;

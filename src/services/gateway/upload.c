@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "services/common/records.h"
 #include "services/gateway/gateway_metrics.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,17 +62,15 @@ static void upload_abandon(struct upload *upload)
 {
     struct conversion record;
     struct error error = {0};
-    if (upload->is_left)
+    if (upload->is_settled)
         return;
-    upload->is_left = true;
+    upload->is_settled = true;
     blob_writer_close(upload->writer);
     upload->writer = NULL;
     if (upload->has_no_room)
         give_room_back(upload);
-    struct record_store *records =
-        ((struct gateway_thread *)http_request_thread(upload->request))->records;
-    switch (records_change(records, &upload->record.id, decide_abandon, upload, ABANDON_TIMEOUT_MS,
-                           &record, &error)) {
+    switch (records_change(gateway_records(upload->request), &upload->record.id, decide_abandon,
+                           upload, ABANDON_TIMEOUT_MS, &record, &error)) {
     case RECORD_WRITTEN:
         fault_point("gateway.after_abandon");
         gateway_count_transition(upload->gateway, "abandoned");
@@ -94,7 +91,7 @@ static void upload_abandon(struct upload *upload)
 /* The record is no longer this upload's: deleted, cancelled, or its key was used again. */
 static void answer_not_mine(struct upload *upload, const struct conversion *record)
 {
-    upload->is_left = true;
+    upload->is_settled = true;
     if (record != NULL && record->state == CONVERSION_CANCELLED)
         http_answer_failure(upload->request, &FAILURE_CONVERSION_CANCELLED, NULL);
     else
@@ -126,7 +123,7 @@ static void begin(struct http_request *request, bool must_be_form)
     upload->claims = claims;
     upload->wish = wish;
     upload->options = wish.options;
-    upload->is_left = true; /* until the record is there */
+    upload->is_settled = true; /* until the record is there */
     snprintf(upload->name, sizeof upload->name, "%s", wish.has_name ? wish.name : "video");
     if (!upload_begin(upload)) {
         upload_abandon(upload);
@@ -165,17 +162,14 @@ static bool has_space(struct upload *upload)
         return true;
     upload->has_no_room = true;
     log_error("the disk is nearly full", FIELD_COUNT("free_bytes", free_bytes));
-    http_answer_failure(upload->request, &FAILURE_DISK_FULL, NULL);
-    return false;
+    return gateway_refuse(upload->request, &FAILURE_DISK_FULL, NULL);
 }
 
 bool upload_write(struct upload *upload, const void *bytes, size_t size)
 {
     struct error error = {0};
-    if (size > upload->room.size_max - upload->size) {
-        http_answer_failure(upload->request, upload->room.failure, NULL);
-        return false;
-    }
+    if (size > upload->room.size_max - upload->size)
+        return gateway_refuse(upload->request, upload->room.failure, NULL);
     if (!blob_writer_write(upload->writer, upload->size, bytes, size, &error)) {
         upload_answer_blob_error(upload, &error);
         return false;
@@ -264,7 +258,7 @@ static bool finish_blob(struct upload *upload)
 static void answer_queued(struct upload *upload, const struct conversion *record)
 {
     char location[64];
-    upload->is_left = true;
+    upload->is_settled = true;
     fault_point("gateway.after_queue");
     gateway_count_transition(upload->gateway, "queued");
     snprintf(location, sizeof location, "/v1/conversions/%s", record->id.text);
@@ -306,7 +300,7 @@ static void queue(struct upload *upload)
         break;
     case RECORD_UNKNOWN:
         /* It may be queued, or land as that later: nothing may be taken back. */
-        upload->is_left = true;
+        upload->is_settled = true;
         gateway_answer_store_error(upload->request, &error);
         break;
     }
@@ -317,10 +311,8 @@ static void end(struct http_request *request)
     struct upload *upload = http_request_state(request);
     upload->request = request;
     bool is_complete = upload->form == NULL || upload_end_form(upload);
-    if (is_complete && upload->size == 0) {
-        http_answer_failure(request, &FAILURE_EMPTY_FILE, NULL);
-        is_complete = false;
-    }
+    if (is_complete && upload->size == 0)
+        is_complete = gateway_refuse(request, &FAILURE_EMPTY_FILE, NULL);
     if (is_complete && finish_blob(upload))
         queue(upload);
     upload_abandon(upload);

@@ -2,7 +2,8 @@
 
 /* What the files of an upload share: upload.c is its life, upload_begin.c how that begins,
  * upload_wish.c what the client asks for before the first byte, upload_admit.c whether it may,
- * upload_form.c the parts of a form. */
+ * upload_key.c and upload_repeat.c whether it has asked before, upload_form.c the parts of a form.
+ */
 
 #include "model/conversion.h"
 #include "net/multipart.h"
@@ -39,12 +40,12 @@ struct upload {
     uint64_t size;              /* of the video so far */
     uint64_t space_checked_at;  /* of size */
     bool has_no_room;           /* the disk is full: what came goes at once */
-    bool is_left; /* nothing is to be done any more: queued, taken over, or its outcome unknown */
+    bool is_settled;            /* queued, taken over, or its outcome unknown: hands off */
 
     /* Of a form. */
     struct multipart *form; /* owned; NULL: the body is the video */
     uint64_t form_size;     /* all of the body so far */
-    bool is_in_file, has_file, has_field_name;
+    bool is_in_file, has_file, has_name_field;
     char field_name[64];
     struct buffer field_value; /* owned */
     struct conversion_options options;

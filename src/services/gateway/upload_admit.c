@@ -9,8 +9,7 @@ static bool refuse(struct http_request *request, const struct failure *failure)
 {
     if (failure == &FAILURE_DAILY_LIMIT || failure == &FAILURE_STORAGE_LIMIT)
         http_answer_header(request, "Retry-After", LONG_WAIT_S);
-    http_answer_failure(request, failure, NULL);
-    return false;
+    return gateway_refuse(request, failure, NULL);
 }
 
 static bool refuse_store(struct http_request *request, const struct error *error)

@@ -45,7 +45,7 @@ static bool insert(struct upload *upload)
         if (i > 0 && !upload_settle_key(upload->request, &upload->claims, &upload->wish))
             return false;
         if (insert_once(upload, records, &error)) {
-            upload->is_left = false;
+            upload->is_settled = false;
             fault_point("gateway.after_insert");
             return true;
         }

@@ -10,19 +10,14 @@
 #define PARTS_MAX 40
 #define VALUE_SIZE_MAX 1024
 
-static bool refuse(struct upload *upload, const struct failure *failure, const char *detail)
-{
-    http_answer_failure(upload->request, failure, detail);
-    return false;
-}
-
 static bool begin_file(struct upload *upload, const struct multipart_part *part)
 {
     if (upload->has_file)
-        return refuse(upload, &FAILURE_EXACTLY_ONE_FILE_REQUIRED, "There is more than one file.");
+        return gateway_refuse(upload->request, &FAILURE_EXACTLY_ONE_FILE_REQUIRED,
+                              "There is more than one file.");
     upload->has_file = true;
     upload->is_in_file = true;
-    if (!upload->wish.has_name && !upload->has_field_name)
+    if (!upload->wish.has_name && !upload->has_name_field)
         video_name_clean(part->file_name, strlen(part->file_name), upload->name);
     return true;
 }
@@ -35,7 +30,7 @@ static bool begin_part(void *context, const struct multipart_part *part)
     upload->is_in_file = false;
     buffer_clear(&upload->field_value);
     if (strlen(part->name) >= sizeof upload->field_name)
-        return refuse(upload, &FAILURE_UNKNOWN_OPTION, NULL);
+        return gateway_refuse(upload->request, &FAILURE_UNKNOWN_OPTION, NULL);
     snprintf(upload->field_name, sizeof upload->field_name, "%s", part->name);
     return true;
 }
@@ -46,7 +41,8 @@ static bool take_data(void *context, const void *bytes, size_t size)
     if (upload->is_in_file)
         return upload_write(upload, bytes, size);
     return buffer_append(&upload->field_value, bytes, size, NULL) ||
-           refuse(upload, &FAILURE_OPTION_OUT_OF_RANGE, "A field of the form is too long.");
+           gateway_refuse(upload->request, &FAILURE_OPTION_OUT_OF_RANGE,
+                          "A field of the form is too long.");
 }
 
 static bool end_part(void *context)
@@ -59,16 +55,17 @@ static bool end_part(void *context)
     }
     const char *value = buffer_text(&upload->field_value);
     if (strlen(value) != upload->field_value.size)
-        return refuse(upload, &FAILURE_OPTION_OUT_OF_RANGE, "A field of the form has a NUL in it.");
+        return gateway_refuse(upload->request, &FAILURE_OPTION_OUT_OF_RANGE,
+                              "A field of the form has a NUL in it.");
     if (strcmp(upload->field_name, "name") == 0) {
-        upload->has_field_name = true;
+        upload->has_name_field = true;
         if (!upload->wish.has_name)
             video_name_clean(value, strlen(value), upload->name);
         return true;
     }
     if (conversion_options_set(&upload->options, upload->field_name, value, &error))
         return true;
-    return refuse(upload, error.failure != NULL ? error.failure : &FAILURE_BAD_REQUEST, error.text);
+    return gateway_refuse(upload->request, error.failure, error.text);
 }
 
 static const struct multipart_handler form_handler = {
@@ -83,7 +80,7 @@ bool upload_open_form(struct upload *upload)
     upload->field_value = BUFFER_WITH_MAX(VALUE_SIZE_MAX);
     return multipart_open(http_request_header(upload->request, "Content-Type"), PARTS_MAX,
                           &form_handler, upload, &upload->form, &error) ||
-           refuse(upload, &FAILURE_BAD_REQUEST, error.text);
+           gateway_refuse(upload->request, &FAILURE_BAD_REQUEST, error.text);
 }
 
 bool upload_feed_form(struct upload *upload, const void *bytes, size_t size)
@@ -92,9 +89,10 @@ bool upload_feed_form(struct upload *upload, const void *bytes, size_t size)
     upload->form_size += size;
     if (multipart_feed(upload->form, bytes, size, &error))
         return upload->form_size - upload->size <= UPLOAD_FORM_OVERHEAD_MAX ||
-               refuse(upload, &FAILURE_BAD_REQUEST, "The form has too much beside its file.");
+               gateway_refuse(upload->request, &FAILURE_BAD_REQUEST,
+                              "The form has too much beside its file.");
     if (!http_request_is_answered(upload->request))
-        return refuse(upload, &FAILURE_BAD_REQUEST, error.text);
+        return gateway_refuse(upload->request, &FAILURE_BAD_REQUEST, error.text);
     return false;
 }
 
@@ -102,14 +100,13 @@ bool upload_end_form(struct upload *upload)
 {
     struct error error = {0};
     if (!multipart_finish(upload->form, &error))
-        return refuse(upload, &FAILURE_BAD_REQUEST, error.text);
+        return gateway_refuse(upload->request, &FAILURE_BAD_REQUEST, error.text);
     if (!upload->has_file)
-        return refuse(upload, &FAILURE_EXACTLY_ONE_FILE_REQUIRED, NULL);
+        return gateway_refuse(upload->request, &FAILURE_EXACTLY_ONE_FILE_REQUIRED, NULL);
     /* The query stands over the form's fields: it is what a repeat is known by. */
     if (!upload_apply_query(upload->request, &upload->options))
         return false;
     if (!conversion_options_check(&upload->options, &error))
-        return refuse(upload, error.failure != NULL ? error.failure : &FAILURE_BAD_REQUEST,
-                      error.text);
+        return gateway_refuse(upload->request, error.failure, error.text);
     return true;
 }

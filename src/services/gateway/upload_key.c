@@ -4,7 +4,6 @@
 #include "services/gateway/upload.h"
 
 #include "base/fault.h"
-#include "services/common/records.h"
 #include <stdio.h>
 
 static bool decide_abandon(void *context, const struct conversion *record, int64_t now_ms,
@@ -64,10 +63,8 @@ bool upload_settle_key(struct http_request *request, const struct claims *claims
     struct conversion_options asked = wish->is_form ? record.options : wish->options;
     if (wish->is_form && !upload_apply_query(request, &asked))
         return false;
-    if (!upload_is_repeat(wish, &asked, &record)) {
-        http_answer_failure(request, &FAILURE_IDEMPOTENCY_MISMATCH, NULL);
-        return false;
-    }
+    if (!upload_is_repeat(wish, &asked, &record))
+        return gateway_refuse(request, &FAILURE_IDEMPOTENCY_MISMATCH, NULL);
     if (record.state == CONVERSION_UPLOADING && !record.is_resumable)
         return take_key_over(request, &record);
     answer_earlier(request, &record);

@@ -3,12 +3,6 @@
 #include "services/gateway/video_name.h"
 #include <string.h>
 
-static bool refuse(struct http_request *request, const struct failure *failure, const char *detail)
-{
-    http_answer_failure(request, failure, detail);
-    return false;
-}
-
 bool upload_apply_query(struct http_request *request, struct conversion_options *options)
 {
     const char *name = NULL;
@@ -17,8 +11,7 @@ bool upload_apply_query(struct http_request *request, struct conversion_options 
         struct error error = {0};
         if (strcmp(name, "name") == 0 || conversion_options_set(options, name, value, &error))
             continue;
-        return refuse(request, error.failure != NULL ? error.failure : &FAILURE_BAD_REQUEST,
-                      error.text);
+        return gateway_refuse(request, error.failure, error.text);
     }
     return true;
 }
@@ -34,19 +27,19 @@ static bool read_key(struct http_request *request, struct upload_wish *wish)
             size = 0;
     if (size != 0 && size < CONVERSION_REQUEST_KEY_SIZE)
         return true;
-    return refuse(request, &FAILURE_BAD_REQUEST,
-                  "Idempotency-Key has 1 to 255 visible ASCII characters.");
+    return gateway_refuse(request, &FAILURE_BAD_REQUEST,
+                          "Idempotency-Key has 1 to 255 visible ASCII characters.");
 }
 
 static bool check_length(struct http_request *request, const struct upload_wish *wish)
 {
     uint64_t most = gateway_of(request)->limits.upload_size_max;
     if (!http_request_has_body(request))
-        return refuse(request,
-                      wish->is_form ? &FAILURE_EXACTLY_ONE_FILE_REQUIRED : &FAILURE_EMPTY_FILE,
-                      NULL);
+        return gateway_refuse(
+            request, wish->is_form ? &FAILURE_EXACTLY_ONE_FILE_REQUIRED : &FAILURE_EMPTY_FILE,
+            NULL);
     if (wish->has_length && wish->length > most + (wish->is_form ? UPLOAD_FORM_OVERHEAD_MAX : 0))
-        return refuse(request, &FAILURE_UPLOAD_TOO_LARGE, NULL);
+        return gateway_refuse(request, &FAILURE_UPLOAD_TOO_LARGE, NULL);
     return true;
 }
 
@@ -56,8 +49,8 @@ bool upload_wish_read(struct http_request *request, bool must_be_form, struct up
     struct error error = {0};
     wish.is_form = multipart_is_content_type(http_request_header(request, "Content-Type"));
     if (must_be_form && !wish.is_form)
-        return refuse(request, &FAILURE_EXACTLY_ONE_FILE_REQUIRED,
-                      "Send the video as one file part of multipart/form-data.");
+        return gateway_refuse(request, &FAILURE_EXACTLY_ONE_FILE_REQUIRED,
+                              "Send the video as one file part of multipart/form-data.");
     wish.has_length = http_request_body_length(request, &wish.length);
     const char *name = http_request_query(request, "name");
     wish.has_name = name != NULL;
@@ -66,7 +59,7 @@ bool upload_wish_read(struct http_request *request, bool must_be_form, struct up
     if (!read_key(request, &wish) || !upload_apply_query(request, &wish.options))
         return false;
     if (!wish.is_form && !conversion_options_check(&wish.options, &error))
-        return refuse(request, error.failure, error.text);
+        return gateway_refuse(request, error.failure, error.text);
     if (!check_length(request, &wish))
         return false;
     *out_wish = wish;

@@ -86,7 +86,8 @@ static bool collect(const struct mail_identity *identity, const struct conversio
         return false;
     public_url_conversion(&identity->url, &record->id, material->link);
     describe_mp3(record, material);
-    if (record->expires_at_ms > 0)
+    /* Of a foreign MP3 only the record ends. */
+    if (record->expires_at_ms > 0 && record->foreign != CONVERSION_FOREIGN_MP3)
         format_date_for_people(record->expires_at_ms, material->expiry);
     const struct failure *failure = failure_find(record->error.code);
     *out_facts = (struct mail_facts){

@@ -51,7 +51,8 @@ MUST_CHECK bool blob_writer_open(struct blob_store *store, enum blob_kind kind, 
  * newer generation wrote there; stop. */
 MUST_CHECK bool blob_writer_write(struct blob_writer *writer, uint64_t offset, const void *bytes,
                                   size_t size, struct error *error);
-/* All that was written survives a power loss. */
+/* All that was written survives a power loss. Where some of it is gone for good, this and all that
+ * follows fails: only another writer, given it again, can finish the blob. */
 MUST_CHECK bool blob_writer_flush(struct blob_writer *writer, struct error *error);
 /* Exactly size bytes, durable, readable by any driver of the store. Can be repeated. */
 MUST_CHECK bool blob_writer_finish(struct blob_writer *writer, uint64_t size,

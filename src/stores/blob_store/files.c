@@ -24,6 +24,7 @@ struct files_writer {
     struct files_note note;
     uint64_t end;
     bool is_named; /* both names survive a power loss */
+    bool is_lost;  /* a flush failed: what it should have written may be gone */
 };
 
 struct files_reader {
@@ -177,8 +178,13 @@ static bool sync_names(struct files_writer *writer, struct error *error)
 static bool files_writer_flush(struct blob_writer *writer, struct error *error)
 {
     struct files_writer *files = writer_of(writer);
+    /* The kernel tells once of pages that it could not write, then takes them for written. */
+    if (files->is_lost)
+        return error_set(error, ERROR_UNAVAILABLE, "blob %s: an earlier flush failed",
+                         files->id.text);
     /* A delayed allocation can still find no room. */
-    if (!file_sync(files->fd, error))
+    files->is_lost = !file_sync(files->fd, error);
+    if (files->is_lost)
         return files_fail(error, errno, "flush", &files->id);
     return sync_names(files, error);
 }

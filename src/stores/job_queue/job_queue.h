@@ -20,7 +20,7 @@ struct job_queue;
 #define JOB_QUEUE_HEADER_SIZE 65
 
 struct job_message {
-    const void *body; /* at most MESSAGE_SIZE_MAX bytes when we publish; anything when we take */
+    const void *body; /* at most MESSAGE_SIZE_MAX bytes */
     size_t body_size;
     const char *message_id;  /* the conversion's id; NULL: none */
     const char *traceparent; /* NULL: none */

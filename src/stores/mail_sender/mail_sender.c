@@ -41,7 +41,8 @@ bool mail_sender_open(const struct config *config, struct mail_sender **out_send
             return backends[i]->open(config, out_sender, error) ||
                    error_prefix(error, "open mail (%s)", settings.backend);
     }
-    return error_set(error, ERROR_INTERNAL, "no mail sender %s", settings.backend);
+    return error_set(error, ERROR_BAD_INPUT, "stores.mail: no \"%s\" in this build",
+                     settings.backend);
 }
 
 void mail_sender_close(struct mail_sender *sender)

@@ -4,6 +4,7 @@
 #include "stores/user_store/backend.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "stores/shared/sqlite.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -58,9 +59,9 @@ static const char *const statements[STATEMENT_COUNT + 1] = {
                " epoch = ?5, epoch_at = ?6, created_at = ?7, erased_at = ?8, version = version + 1"
                " WHERE id = ?9 AND version = ?10",
     [REMOVE] = "DELETE FROM user WHERE id = ?1 AND version = ?2",
-    [LIST] = "SELECT " COLUMNS " FROM user WHERE email > ?1 ORDER BY email LIMIT ?2",
+    [LIST] = "SELECT " COLUMNS " FROM user WHERE email > ?1 ORDER BY email",
     [REVOKED] = "SELECT " COLUMNS " FROM user WHERE (epoch_at >= ?1 OR erased_at > 0) AND id > ?2"
-                " ORDER BY id LIMIT ?3",
+                " ORDER BY id",
 };
 _Static_assert(STATEMENT_COUNT <= SQLITE_STATEMENTS_MAX, "room for every statement");
 
@@ -215,21 +216,25 @@ static bool sqlite_remove(struct user_store *store, const struct id *id, int64_t
                                      id->text, version);
 }
 
-static bool read_users(struct sqlite_query *query, struct user *out_users, size_t *out_count,
-                       struct error *error)
+/* One that cannot be read must not hide the others: gateways would hear of no revocation. */
+static bool read_users(struct sqlite_query *query, size_t limit, struct user *out_users,
+                       size_t *out_count, struct error *error)
 {
     size_t count = 0;
-    bool has_row = false;
-    while (sqlite_query_step(query, &has_row, error)) {
-        if (!has_row) {
-            *out_count = count;
-            return true;
-        }
-        if (!read_user(query, &out_users[count], error))
+    while (count < limit) {
+        bool has_row = false;
+        struct error unreadable = {0};
+        if (!sqlite_query_step(query, &has_row, error))
             return false;
-        count++;
+        if (!has_row)
+            break;
+        if (read_user(query, &out_users[count], &unreadable))
+            count++;
+        else
+            log_error("account skipped", FIELD_TEXT("reason", unreadable.text));
     }
-    return false;
+    *out_count = count;
+    return true;
 }
 
 static bool sqlite_list(struct user_store *store, const char *after_email, size_t limit,
@@ -239,8 +244,7 @@ static bool sqlite_list(struct user_store *store, const char *after_email, size_
     if (!sqlite_query_start(&query, database_of(store), LIST, error))
         return false;
     sqlite_query_put_text(&query, after_email);
-    sqlite_query_put_integer(&query, (int64_t)limit);
-    return read_users(&query, out_users, out_count, error);
+    return read_users(&query, limit, out_users, out_count, error);
 }
 
 static bool sqlite_revoked(struct user_store *store, int64_t since_ms, const struct id *after_id,
@@ -252,8 +256,7 @@ static bool sqlite_revoked(struct user_store *store, int64_t since_ms, const str
         return false;
     sqlite_query_put_integer(&query, since_ms);
     sqlite_query_put_text(&query, after_id->text);
-    sqlite_query_put_integer(&query, (int64_t)limit);
-    return read_users(&query, out_users, out_count, error);
+    return read_users(&query, limit, out_users, out_count, error);
 }
 
 const struct user_store_backend user_store_sqlite = {

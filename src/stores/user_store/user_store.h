@@ -58,7 +58,8 @@ MUST_CHECK bool user_store_insert(struct user_store *store, const struct user *u
 MUST_CHECK bool user_store_update(struct user_store *store, struct user *user, struct error *error);
 MUST_CHECK bool user_store_remove(struct user_store *store, const struct id *id, int64_t version,
                                   struct error *error);
-/* By ascending email, after the given one ("": from the start). */
+/* By ascending email, after the given one ("": from the start). Here and below, one that cannot be
+ * read is skipped and logged. */
 MUST_CHECK bool user_store_list(struct user_store *store, const char *after_email, size_t limit,
                                 struct user *out_users, size_t *out_count, struct error *error);
 /* Accounts whose epoch was raised at or after since_ms, and those that are being erased, by

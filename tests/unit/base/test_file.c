@@ -3,6 +3,7 @@
 #include "support/cmocka_all.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,25 @@ static void a_path_too_long_is_an_error(void **state)
     assert_false(file_free_space("/nowhere", &free_bytes, &error));
 }
 
+static void a_wait_ends_with_what_it_waits_for_or_by_word(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    int data[2], cancel[2];
+    assert_int_equal(pipe(data), 0);
+    assert_int_equal(pipe(cancel), 0);
+    assert_true(file_wait(data[1], POLLOUT, cancel[0], &error));
+    assert_int_equal(write(data[1], "x", 1), 1);
+    assert_true(file_wait(data[0], POLLIN, cancel[0], &error));
+    assert_int_equal(write(cancel[1], "x", 1), 1);
+    assert_false(file_wait(data[0], POLLIN, cancel[0], &error));
+    assert_int_equal(error.kind, ERROR_UNAVAILABLE);
+    for (int i = 0; i < 2; i++) {
+        file_close(data[i]);
+        file_close(cancel[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_save_that_fails_leaves_no_temporary_file),
         cmocka_unit_test(a_file_past_the_limit_is_too_large_and_adds_nothing),
         cmocka_unit_test(reads_are_short_only_at_the_end),
+        cmocka_unit_test(a_wait_ends_with_what_it_waits_for_or_by_word),
         cmocka_unit_test(a_full_disk_is_told_as_such),
         cmocka_unit_test(folders_are_made_with_their_parents),
         cmocka_unit_test(a_path_too_long_is_an_error),

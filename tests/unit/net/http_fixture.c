@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -58,10 +57,10 @@ static void hello(struct http_request *request)
 static void thing(struct http_request *request)
 {
     const char *q = http_request_query(request, "q");
-    char text[256], cookie[64] = "-";
-    http_request_cookie(request, "session", cookie, sizeof cookie);
+    const char *told = http_request_header(request, "X-Told");
+    char text[256];
     snprintf(text, sizeof text, "%s|%s|%s|%s", http_request_path_parameter(request, "id"),
-             q != NULL ? q : "-", cookie, http_request_traceparent(request));
+             q != NULL ? q : "-", told != NULL ? told : "-", http_request_traceparent(request));
     http_answer_text(request, 200, text);
 }
 
@@ -234,18 +233,6 @@ static void failing(struct http_request *request)
     http_answer_stream(request, 200, "audio/mpeg", 5000, &failing_source, NULL);
 }
 
-static void file(struct http_request *request)
-{
-    size_t size = (size_t)(size_asked(request) & 0xffffff);
-    int fd = memfd_create("answer", MFD_CLOEXEC);
-    char *bytes = malloc(size);
-    pattern_fill(bytes, size, 0);
-    ssize_t written = write(fd, bytes, size);
-    (void)written;
-    free(bytes);
-    http_answer_file(request, 206, "audio/mpeg", fd, 10, size - 10);
-}
-
 static const struct http_route routes[] = {
     {.method = "GET", .path = "/", .handle = hello},
     {.method = "GET", .path = "/hello", .handle = hello, .serves_head = true},
@@ -262,7 +249,6 @@ static const struct http_route routes[] = {
     {.method = "GET", .path = "/events", .handle = events},
     {.method = "GET", .path = "/endless", .handle = endless},
     {.method = "GET", .path = "/failing", .handle = failing},
-    {.method = "GET", .path = "/file", .handle = file},
     {0},
 };
 

@@ -63,7 +63,7 @@ static void headers_and_ids_travel(void **state)
     const struct http_client_call call = {
         .method = "GET",
         .path = "/things/7?q=x",
-        .headers = (const char *const[]){"Cookie: session=s", NULL},
+        .headers = (const char *const[]){"X-Told: s", NULL},
     };
     assert_true(http_client_do(client, &call, &answer, &error));
     assert_string_equal(buffer_text(&answer.body), "7|x|s|");

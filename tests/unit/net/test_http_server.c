@@ -29,8 +29,7 @@ static void a_known_path_is_handled(void **state)
     assert_answer("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, "hello");
     assert_answer("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "hello");
     assert_answer("GET http://a/hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, "hello");
-    assert_answer("GET /things/a%2Fb?x&q=%C3%A9+1 HTTP/1.1\r\nHost: a\r\n"
-                  "Cookie: other=1; session=\"s\"\r\n"
+    assert_answer("GET /things/a%2Fb?x&q=%C3%A9+1 HTTP/1.1\r\nHost: a\r\nX-Told:  s \r\n"
                   "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n",
                   200, "a/b|\xc3\xa9 1|s|00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     assert_answer("GET /things/1 HTTP/1.1\r\nHost: a\r\ntraceparent: 00-XYZ\r\n\r\n", 200,
@@ -515,7 +514,6 @@ static void a_stream_arrives_whole(void **state)
     assert_download("/stream?size=1", 200, 0, 1);
     assert_download("/stream?size=262144", 200, 0, 262144);
     assert_download("/stream?size=5000001", 200, 0, 5000001);
-    assert_download("/file?size=300000", 206, 10, 299990);
     wait_until(calls.closes == 4);
 }
 

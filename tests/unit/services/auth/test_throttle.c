@@ -33,6 +33,17 @@ static void the_pair_is_stopped_and_others_are_not(void **state)
     assert_true(may(*state, "b@example.org", "192.0.2.1", 1000));
 }
 
+static void the_addresses_of_one_network_are_one(void **state)
+{
+    char address[40];
+    for (int i = 0; i < PAIR_MAX; i++) {
+        snprintf(address, sizeof address, "2001:db8:0:1::%x", i + 1);
+        assert_true(may(*state, "a@example.org", address, 1000));
+    }
+    assert_false(may(*state, "a@example.org", "2001:db8:0:1:ffff::1", 1000));
+    assert_true(may(*state, "a@example.org", "2001:db8:0:2::1", 1000));
+}
+
 static void it_says_when_and_keeps_its_word(void **state)
 {
     int64_t wait_ms = 0;
@@ -90,6 +101,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_pair_is_stopped_and_others_are_not, open_table,
+                                        close_table),
+        cmocka_unit_test_setup_teardown(the_addresses_of_one_network_are_one, open_table,
                                         close_table),
         cmocka_unit_test_setup_teardown(it_says_when_and_keeps_its_word, open_table, close_table),
         cmocka_unit_test_setup_teardown(success_is_not_counted, open_table, close_table),

@@ -27,6 +27,7 @@ static struct {
     char messages[MESSAGES_MAX][256];
     size_t message_count, next_message;
     bool is_queue_down;
+    bool is_flooded; /* after the messages there is always one more, about nothing */
     bool has_delivery;
     struct job_delivery delivery;
     char delivery_body[256];
@@ -164,13 +165,18 @@ void job_queue_close(struct job_queue *queue)
     (void)queue;
 }
 
+#define ABOUT_NOTHING                                                                              \
+    "{\"video_fid\":\"000000000000000000000099\",\"conversion_id\":\"000000000000000000000099\"}"
+
 static bool take_now(const struct job_delivery **out_delivery, bool *out_is_down)
 {
     pthread_mutex_lock(&world.lock);
     *out_is_down = world.is_queue_down;
-    bool is_there = !world.is_queue_down && world.next_message < world.message_count;
+    bool is_waiting = world.next_message < world.message_count;
+    bool is_there = !world.is_queue_down && (is_waiting || world.is_flooded);
     if (is_there) {
-        memcpy(world.delivery_body, world.messages[world.next_message], sizeof world.delivery_body);
+        snprintf(world.delivery_body, sizeof world.delivery_body, "%s",
+                 is_waiting ? world.messages[world.next_message] : ABOUT_NOTHING);
         world.delivery.body.bytes = world.delivery_body;
         world.delivery.body.size = strlen(world.delivery_body);
         *out_delivery = &world.delivery;
@@ -201,8 +207,10 @@ bool job_queue_ack(struct job_queue *queue, struct error *error)
     (void)queue;
     (void)error;
     pthread_mutex_lock(&world.lock);
-    world.next_message++;
-    note("ack");
+    if (world.next_message < world.message_count) {
+        world.next_message++;
+        note("ack");
+    }
     pthread_mutex_unlock(&world.lock);
     return true;
 }
@@ -304,7 +312,7 @@ static void scene_reset(void)
 {
     pthread_mutex_lock(&world.lock);
     world.record_count = world.message_count = world.next_message = 0;
-    world.are_records_down = world.is_queue_down = false;
+    world.are_records_down = world.is_queue_down = world.is_flooded = false;
     world.events[0] = '\0';
     pthread_mutex_unlock(&world.lock);
 }
@@ -485,6 +493,17 @@ static void silence_ends_with_a_look(void **state)
     assert_int_equal(world.records[0].lost, 1);
 }
 
+static void messages_that_are_no_work_do_not_keep_from_looking(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_reset();
+    world.is_flooded = true;
+    put_record(1, CONVERSION_CONVERTING, 150); /* its holder vanishes */
+    scene_start(&scene, 100);
+    scene_expect(&scene, "claim 1|work 1|");
+}
+
 static void a_busy_queue_does_not_starve_what_is_overdue(void **state)
 {
     (void)state;
@@ -540,6 +559,7 @@ int main(void)
         cmocka_unit_test(a_held_message_does_not_delay_the_end),
         cmocka_unit_test(without_a_broker_overdue_records_are_found),
         cmocka_unit_test(silence_ends_with_a_look),
+        cmocka_unit_test(messages_that_are_no_work_do_not_keep_from_looking),
         cmocka_unit_test(a_busy_queue_does_not_starve_what_is_overdue),
         cmocka_unit_test(what_was_lost_too_often_is_given_up),
         cmocka_unit_test(after_an_outage_living_holders_have_a_lease_to_renew),

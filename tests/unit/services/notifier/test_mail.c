@@ -270,6 +270,17 @@ static void a_done_mail_says_all_that_its_reader_needs(void **state)
     buffer_finish(&mail);
 }
 
+static void of_a_foreign_mp3_no_end_is_told(void **state)
+{
+    (void)state;
+    struct conversion record = done_record();
+    record.foreign = CONVERSION_FOREIGN_MP3; /* its record ends, it does not */
+    struct buffer mail = compose(&record);
+    assert_non_null(strstr(buffer_text(&mail), "MP3 id:"));
+    assert_null(strstr(buffer_text(&mail), "Kept until"));
+    buffer_finish(&mail);
+}
+
 static void a_failed_mail_says_what_was_wrong_and_what_to_do(void **state)
 {
     (void)state;
@@ -342,6 +353,7 @@ int main(void)
         cmocka_unit_test(html_is_escaped),
         cmocka_unit_test(a_value_is_not_a_template),
         cmocka_unit_test(a_done_mail_says_all_that_its_reader_needs),
+        cmocka_unit_test(of_a_foreign_mp3_no_end_is_told),
         cmocka_unit_test(a_failed_mail_says_what_was_wrong_and_what_to_do),
         cmocka_unit_test(no_name_can_begin_a_header),
         cmocka_unit_test(every_line_ends_as_mail_wants_it),
