@@ -1,11 +1,10 @@
-# What the scripts of servers beside it share. Each sources it, defines server_start (and may define
-# server_ready, server_addresses, server_extra), and calls servers_main.
+# What the scripts of servers beside it share. Each defines server_start and server_addresses:
 #
 #   NAME start DIR    prints its address as KEY=VALUE lines once it can be used; goes on with what DIR
 #                     holds, on the same ports
 #   NAME kill DIR     ends it as a loss of power would; DIR stays
 #   NAME halt DIR     ends it in order; DIR stays
-#   NAME stop DIR     ends it in order and removes DIR
+#   NAME stop DIR     ends it at once and removes DIR
 #
 # DIR/pid is the server's process. Nothing listens but on loopback. Ports are chosen below those of
 # outgoing connections, one of which could have taken it at the next start. The environment may say:
@@ -83,19 +82,25 @@ is_alive() {
     pid=$(cat "$dir/$1" 2>/dev/null) && [ "$(began "$pid")" = "$(cat "$dir/$1.began")" ]
 }
 
-# end NAME SIGNAL SECONDS
-end() {
+kill_session() {
+    while is_alive "$1"; do
+        kill -s KILL -- "-$(cat "$dir/$1")" 2>/dev/null || true
+        sleep 0.02
+    done
+}
+
+# terminate NAME SECONDS: in order, while it takes no longer.
+terminate() {
     local pid tries
     is_alive "$1" || return 0
     pid=$(cat "$dir/$1")
-    kill -s "$2" "$pid" 2>/dev/null || true
+    kill -s TERM "$pid" 2>/dev/null || true
     kill -s CONT "$pid" 2>/dev/null || true # it may have been stopped
-    for ((tries = $3 * 20; tries > 0; tries--)); do
+    for ((tries = $2 * 20; tries > 0; tries--)); do
         is_alive "$1" || return 0
         sleep 0.05
     done
-    kill -s KILL "$pid" 2>/dev/null || true
-    while is_alive "$1"; do sleep 0.05; done
+    kill_session "$1"
 }
 
 # wait_until_ready SECONDS COMMAND...
@@ -133,7 +138,7 @@ start() {
     if ! is_alive pid; then
         server_begin
         : >"$dir/log"
-        server_start || { end_all KILL; fail "it does not start; see $dir"; }
+        server_start || fail "it does not start"
         is_alive owner || watch_owner
     fi
     server_addresses
@@ -143,20 +148,23 @@ start() {
 # What a server needs besides itself; each in DIR/NAME.
 companions=()
 
-end_all() {
+halt() {
     local name
-    end pid "$1" 60
+    terminate pid 60
     for name in "${companions[@]}"; do
-        end "$name" "$1" 10
+        terminate "$name" 10
     done
 }
 
-# The one that watches the owner may be who calls.
-end_watch() {
-    local pid
-    is_alive owner || return 0
-    pid=$(cat "$dir/owner")
-    [ "$pid" -eq $$ ] || kill -s KILL -- "-$pid" 2>/dev/null || true
+stop() {
+    local name
+    [ -e "$dir/server" ] || [ -z "$(ls -A "$dir")" ] || fail "$dir holds something else"
+    # The one that watches the owner may be who calls.
+    [ "$(cat "$dir/owner" 2>/dev/null)" = $$ ] || kill_session owner
+    for name in pid "${companions[@]}"; do
+        kill_session "$name"
+    done
+    rm -rf "$dir"
 }
 
 servers_main() {
@@ -170,14 +178,9 @@ servers_main() {
     flock 9
     case $verb in
     start) start 9>&- ;;
-    kill) end pid KILL 10 ;;
-    halt) end_all TERM ;;
-    stop)
-        [ -e "$dir/server" ] || [ -z "$(ls -A "$dir")" ] || fail "$dir holds something else"
-        end_watch
-        end_all TERM
-        rm -rf "$dir"
-        ;;
+    kill) kill_session pid ;;
+    halt) halt ;;
+    stop) stop ;;
     *) usage >&2; exit 2 ;;
     esac
 }
