@@ -102,20 +102,7 @@ bool mongodb_now(struct mongodb *mongodb, int64_t *out_now_ms, struct error *err
 
 /* ---- Writes ---- */
 
-/* "Written here, but not by a majority in time" comes beside a success. */
-static bool check_concern(const struct mongodb *mongodb, const bson_t *reply, struct error *error)
-{
-    bson_iter_t concern;
-    bson_iter_t text;
-    if (!bson_iter_init_find(&concern, reply, "writeConcernError") &&
-        !bson_iter_init_find(&concern, reply, "writeConcernErrors"))
-        return true;
-    bool has_text = bson_iter_init(&text, reply) &&
-                    bson_iter_find_descendant(&text, "writeConcernError.errmsg", &text) &&
-                    BSON_ITER_HOLDS_UTF8(&text);
-    return error_set(error, ERROR_UNAVAILABLE, "MongoDB at %s: not written by a majority: %s",
-                     mongodb->server, has_text ? bson_iter_utf8(&text, NULL) : "no reason given");
-}
+/* That a majority has it not yet is a failure to the driver too, and here ERROR_UNAVAILABLE. */
 
 static int64_t count_in(const bson_t *reply, const char *member)
 {
@@ -133,6 +120,12 @@ bool mongodb_insert(struct mongodb *mongodb, const struct mongodb_collection *co
            mongodb_fail(mongodb, &cause, error);
 }
 
+static bool is_duplicate(const bson_error_t *cause)
+{
+    return cause->code == MONGOC_ERROR_DUPLICATE_KEY &&
+           (cause->domain == MONGOC_ERROR_SERVER || cause->domain == MONGOC_ERROR_COLLECTION);
+}
+
 bool mongodb_insert_many(struct mongodb *mongodb, const struct mongodb_collection *collection,
                          const bson_t **documents, size_t count, size_t *out_inserted,
                          struct error *error)
@@ -141,14 +134,15 @@ bool mongodb_insert_many(struct mongodb *mongodb, const struct mongodb_collectio
     mongoc_collection_t *handle = collection_of(mongodb, collection);
     CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
     bson_error_t cause = {0};
-    struct error failure = {0};
-    if (!mongoc_collection_insert_many(handle, documents, count, NULL, &reply, &cause) &&
-        !mongodb_fail(mongodb, &cause, &failure) && failure.kind != ERROR_CONFLICT) {
-        *error = failure;
-        return false;
-    }
-    if (!check_concern(mongodb, &reply, error))
-        return false;
+    bool succeeded =
+        mongoc_collection_insert_many(handle, documents, count, NULL, &reply, &cause) ||
+        is_duplicate(&cause);
+    if (!succeeded)
+        return mongodb_fail(mongodb, &cause, error);
+    /* Of two things that are wrong the driver tells one. */
+    if (bson_has_field(&reply, "writeConcernErrors"))
+        return error_set(error, ERROR_UNAVAILABLE, "MongoDB at %s: not written by a majority",
+                         mongodb->server);
     *out_inserted = (size_t)count_in(&reply, "insertedCount");
     return true;
 }
@@ -199,8 +193,6 @@ bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *co
     mongoc_find_and_modify_opts_set_flags(options, MONGOC_FIND_AND_MODIFY_RETURN_NEW);
     if (!mongoc_collection_find_and_modify_with_opts(handle, filter, options, &reply, &cause))
         return mongodb_fail(mongodb, &cause, error);
-    if (!check_concern(mongodb, &reply, error))
-        return false;
     bson_iter_t value;
     if (bson_iter_init_find(&value, &reply, "value") && BSON_ITER_HOLDS_DOCUMENT(&value)) {
         uint32_t size = 0;
@@ -370,15 +362,12 @@ bool mongodb_create_index(struct mongodb *mongodb, const struct mongodb_collecti
                           const struct mongodb_index *index, struct error *error)
 {
     CLEANUP(bson_destroy) bson_t command = BSON_INITIALIZER;
-    CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
     bson_error_t cause = {0};
     bson_append_utf8(&command, "createIndexes", -1, collection->name, -1);
     append_index(&command, index);
-    if (!mongoc_client_write_command_with_opts(mongodb->client,
-                                               mongodb->databases[collection->database], &command,
-                                               NULL, &reply, &cause)) {
-        mongodb_fail(mongodb, &cause, error);
-        return error_prefix(error, "index %s of %s", index->name, collection->name);
-    }
-    return check_concern(mongodb, &reply, error);
+    return mongoc_client_write_command_with_opts(mongodb->client,
+                                                 mongodb->databases[collection->database], &command,
+                                                 NULL, NULL, &cause) ||
+           mongodb_fail(mongodb, &cause, error) ||
+           error_prefix(error, "index %s of %s", index->name, collection->name);
 }

@@ -58,7 +58,9 @@ MUST_CHECK bool mongodb_update(struct mongodb *mongodb, const struct mongodb_col
 MUST_CHECK bool mongodb_upsert(struct mongodb *mongodb, const struct mongodb_collection *collection,
                                const bson_t *filter, const bson_t *update, struct error *error);
 /* findAndModify: one document is changed, and *out_document is what it became; empty where none
- * matched. It is initialised by the caller, and the caller's to destroy. */
+ * matched. It is initialised by the caller, and the caller's to destroy. That none matched is told
+ * only once a majority has what was seen instead (MongoDB waits for the concern of a write that
+ * changed nothing too), so that a read after it sees the same. */
 MUST_CHECK bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *collection,
                                const bson_t *filter, const bson_t *update, bson_t *out_document,
                                struct error *error);
