@@ -14,6 +14,7 @@
 #include "stores/job_queue/job_queue.h"
 #include "stores/job_queue/rabbitmq_settings.h"
 #include "stores/mail_sender/mail_sender.h"
+#include "stores/mail_sender/smtp_settings.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
 #include "stores/shared/mongodb.h"
@@ -33,6 +34,7 @@ const struct config_option *const option_tables[] = {
     mongodb_options,
     sql_options,
     rabbitmq_options,
+    smtp_options,
     /* Services. */
     gateway_options,
     public_url_options,

@@ -7,6 +7,7 @@
 #include "stores/job_queue/job_queue.h"
 #include "stores/job_queue/rabbitmq_settings.h"
 #include "stores/mail_sender/mail_sender.h"
+#include "stores/mail_sender/smtp_settings.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
 #include "stores/shared/mongodb.h"
@@ -27,11 +28,17 @@
 #define GROWN_SIZE "size=16m"
 
 static const struct config_option *const tables[] = {
-    data_folder_options,  blob_store_options,
-    job_queue_options,    mail_sender_options,
-    mongodb_options,      rabbitmq_options,
-    record_store_options, sql_options,
-    user_store_options,   NULL,
+    data_folder_options,
+    blob_store_options,
+    job_queue_options,
+    mail_sender_options,
+    mongodb_options,
+    rabbitmq_options,
+    record_store_options,
+    smtp_options,
+    sql_options,
+    user_store_options,
+    NULL,
 };
 
 static pthread_barrier_t meeting;
@@ -51,6 +58,7 @@ static const struct server {
                            NULL},
      "directConnection=true"},
     {"rabbitmq", "TEST_RABBITMQ_URI", "rabbitmq", (const char *const[]){NULL}, ""},
+    {"smtp", "TEST_SMTP_URL", "smtp", (const char *const[]){NULL}, ""},
 };
 
 #define ASSIGNMENTS_MAX 10

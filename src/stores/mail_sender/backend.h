@@ -20,3 +20,4 @@ struct mail_sender {
 };
 
 extern const struct mail_sender_backend mail_sender_maildir;
+extern const struct mail_sender_backend mail_sender_smtp;

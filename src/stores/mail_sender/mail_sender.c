@@ -10,13 +10,14 @@
 
 static const struct mail_sender_backend *const backends[] = {
     &mail_sender_maildir,
+    &mail_sender_smtp,
 };
 
 struct mail_sender_settings {
     const char *backend;
 };
 
-static const char *const backend_names[] = {"maildir", NULL};
+static const char *const backend_names[] = {"maildir", "smtp", NULL};
 
 const struct config_option mail_sender_options[] = {
     {
@@ -25,7 +26,8 @@ const struct config_option mail_sender_options[] = {
         .field = CONFIG_FIELD(struct mail_sender_settings, backend, const char *),
         .standard = "maildir",
         .choices = backend_names,
-        .help = "How mail leaves: maildir puts it into data.dir/mail, for one machine.",
+        .help = "How mail leaves: maildir puts it into data.dir/mail, for one machine; smtp gives "
+                "it to the mail server that smtp.uri names.",
     },
     {0},
 };

@@ -97,9 +97,9 @@ static bool prepare(struct probe *probe, struct error *error)
     return true;
 }
 
-static const char *complaint_of(long result)
+const char *tls_complaint(long verdict)
 {
-    switch (result) {
+    switch (verdict) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -109,6 +109,7 @@ static const char *complaint_of(long result)
     case X509_V_ERR_CERT_UNTRUSTED:
     case X509_V_ERR_INVALID_CA:
         return "is not signed by one of the authorities (CA) that are trusted here";
+    case X509_V_OK:
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         return "is for another host name";
@@ -117,7 +118,7 @@ static const char *complaint_of(long result)
     case X509_V_ERR_CERT_NOT_YET_VALID:
         return "is not valid yet: check the clocks of both hosts";
     default:
-        return X509_verify_cert_error_string(result);
+        return X509_verify_cert_error_string(verdict);
     }
 }
 
@@ -129,7 +130,7 @@ static bool refuse(const struct probe *probe, struct error *error)
         return error_set(error, ERROR_UNAVAILABLE, "%s:%s does not answer with TLS", peer->host,
                          peer->port);
     return error_set(error, ERROR_DENIED, "the certificate of %s:%s %s", peer->host, peer->port,
-                     complaint_of(result));
+                     tls_complaint(result));
 }
 
 static bool shake_hands(const struct probe *probe, struct error *error)

@@ -16,5 +16,10 @@ struct tls_peer {
  * TLS. ERROR_BAD_INPUT: the CA file cannot be read. */
 MUST_CHECK bool tls_probe(const struct tls_peer *peer, int timeout_ms, struct error *error);
 
+/* What is wrong with a certificate, as the end of a sentence, by OpenSSL's verdict (X509_V_ERR_…):
+ * for libraries that tell no more than this. X509_V_OK, of a certificate that was refused, is the
+ * host name's: that is compared last. */
+const char *tls_complaint(long verdict);
+
 /* For options: a PEM file with at least one certificate in it? */
 MUST_CHECK bool tls_check_ca_file(const char *option, const char *path, struct error *error);
