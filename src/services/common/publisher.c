@@ -1,12 +1,17 @@
 #include "services/common/publisher.h"
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "model/message.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Nobody would answer the heartbeats of a broker's connection while there is nothing to send. */
+#define REST_AFTER_MS (20 * CLOCK_SECOND_MS)
+#define REST_LOOK_MS 500
 
 struct waiting_message {
     struct message message;
@@ -15,15 +20,17 @@ struct waiting_message {
 
 struct publisher {
     /* Set by publisher_open(), then read-only. */
-    struct job_queue *queue; /* owned; used by the thread alone */
+    const struct config *config; /* borrowed */
+    enum job_queue_name name;
     pthread_t thread;
 
-    /* The thread alone. */
-    bool is_failing; /* so that an outage is two lines in the log and not thousands */
+    /* The thread alone, between publisher_open() and publisher_close(). */
+    struct job_queue *queue; /* owned; NULL while it rests */
+    bool is_failing;         /* so that an outage is two lines in the log and not thousands */
 
     /* Guarded by lock. */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t changed;       /* waits by CLOCK_MONOTONIC */
     struct waiting_message *ring; /* owned; PUBLISHER_WAITING_MAX of them */
     size_t first, count;
     uint64_t dropped;
@@ -36,20 +43,37 @@ static bool has_time(const struct publisher *publisher)
     return !publisher->is_closing || clock_boot_ms() < publisher->close_by_ms;
 }
 
-/* False: nothing is left to do, ever. */
-static bool wait_for_message(struct publisher *publisher, struct waiting_message *out_waiting)
+enum wait_outcome {
+    WAIT_MESSAGE,
+    WAIT_NOTHING, /* for so long that the queue may rest */
+    WAIT_OVER,    /* nothing is left to do, ever */
+};
+
+static enum wait_outcome wait_for_message(struct publisher *publisher,
+                                          struct waiting_message *out_waiting)
 {
+    int64_t rest_boot_ms = clock_boot_ms() + REST_AFTER_MS;
+    enum wait_outcome outcome = WAIT_NOTHING;
     pthread_mutex_lock(&publisher->lock);
-    while (publisher->count == 0 && !publisher->is_closing)
-        pthread_cond_wait(&publisher->changed, &publisher->lock);
-    bool has_one = publisher->count != 0 && has_time(publisher);
-    if (has_one) {
+    while (publisher->count == 0 && !publisher->is_closing) {
+        struct timespec deadline = condition_deadline(REST_LOOK_MS);
+        if (publisher->queue == NULL)
+            pthread_cond_wait(&publisher->changed, &publisher->lock);
+        else if (clock_boot_ms() < rest_boot_ms)
+            pthread_cond_timedwait(&publisher->changed, &publisher->lock, &deadline);
+        else
+            break;
+    }
+    if (publisher->count != 0 && has_time(publisher)) {
         *out_waiting = publisher->ring[publisher->first];
         publisher->first = (publisher->first + 1) % PUBLISHER_WAITING_MAX;
         publisher->count--;
+        outcome = WAIT_MESSAGE;
+    } else if (publisher->is_closing) {
+        outcome = WAIT_OVER;
     }
     pthread_mutex_unlock(&publisher->lock);
-    return has_one;
+    return outcome;
 }
 
 static int time_left_ms(struct publisher *publisher)
@@ -74,6 +98,12 @@ static void note_outcome(struct publisher *publisher, bool was_sent, const struc
     publisher->is_failing = !was_sent;
 }
 
+static bool open_queue(struct publisher *publisher, struct error *error)
+{
+    return publisher->queue != NULL ||
+           job_queue_open(publisher->config, publisher->name, &publisher->queue, error);
+}
+
 static void publish(struct publisher *publisher, const struct waiting_message *waiting)
 {
     CLEANUP(buffer_finish) struct buffer body = BUFFER_WITH_MAX(MESSAGE_SIZE_MAX);
@@ -85,7 +115,8 @@ static void publish(struct publisher *publisher, const struct waiting_message *w
         .traceparent = waiting->traceparent[0] != '\0' ? waiting->traceparent : NULL,
     };
     struct error error = {0};
-    bool was_sent = job_queue_publish(publisher->queue, &message, time_left_ms(publisher), &error);
+    bool was_sent = open_queue(publisher, &error) &&
+                    job_queue_publish(publisher->queue, &message, time_left_ms(publisher), &error);
     if (was_sent)
         fault_point("publisher.after_publish");
     note_outcome(publisher, was_sent, &error);
@@ -95,9 +126,19 @@ static void *publisher_main(void *context)
 {
     struct publisher *publisher = context;
     struct waiting_message waiting;
-    while (wait_for_message(publisher, &waiting))
-        publish(publisher, &waiting);
-    return NULL;
+    for (;;) {
+        switch (wait_for_message(publisher, &waiting)) {
+        case WAIT_MESSAGE:
+            publish(publisher, &waiting);
+            break;
+        case WAIT_NOTHING:
+            job_queue_close(publisher->queue);
+            publisher->queue = NULL;
+            break;
+        case WAIT_OVER:
+            return NULL;
+        }
+    }
 }
 
 bool publisher_open(const struct config *config, enum job_queue_name queue,
@@ -107,10 +148,12 @@ bool publisher_open(const struct config *config, enum job_queue_name queue,
     struct waiting_message *ring = calloc(PUBLISHER_WAITING_MAX, sizeof *ring);
     if (publisher == NULL || ring == NULL)
         abort();
+    publisher->config = config;
+    publisher->name = queue;
     publisher->ring = ring;
     pthread_mutex_init(&publisher->lock, NULL);
-    pthread_cond_init(&publisher->changed, NULL);
-    bool is_open = job_queue_open(config, queue, &publisher->queue, error);
+    condition_init(&publisher->changed);
+    bool is_open = open_queue(publisher, error);
     if (is_open && pthread_create(&publisher->thread, NULL, publisher_main, publisher) != 0)
         is_open = error_set(error, ERROR_UNAVAILABLE, "cannot start the publisher's thread");
     if (!is_open) {

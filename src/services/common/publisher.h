@@ -14,7 +14,8 @@ struct publisher;
 #define PUBLISHER_WAITING_MAX 1000
 #define PUBLISHER_TIMEOUT_MS 2000
 
-/* Starts the thread, with a queue handle of its own. */
+/* Starts the thread, with a queue handle of its own; the configuration is borrowed until the close.
+ */
 MUST_CHECK bool publisher_open(const struct config *config, enum job_queue_name queue,
                                struct publisher **out_publisher, struct error *error);
 /* The message about the record: video_fid, mp3_fid, username, conversion_id. Thread-safe. */

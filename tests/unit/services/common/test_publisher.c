@@ -3,6 +3,7 @@
 
 #include "services/common/publisher.h"
 
+#include "base/clock.h"
 #include "model/message.h"
 #include "support/cmocka_all.h"
 #include <pthread.h>
@@ -18,6 +19,7 @@ static struct {
     bool is_stuck; /* a publication waits until this is false … */
     bool is_down;  /* … and then fails */
     size_t tries, sent;
+    int open;       /* handles */
     int timeout_ms; /* that the last try was given */
     struct id last_id;
     char traceparent[CONVERSION_TRACE_SIZE]; /* of the last; "none" where there was none */
@@ -32,13 +34,19 @@ bool job_queue_open(const struct config *config, enum job_queue_name name,
     (void)config;
     (void)name;
     (void)error;
+    pthread_mutex_lock(&world.lock);
+    world.open++;
+    pthread_mutex_unlock(&world.lock);
     *out_queue = (struct job_queue *)&world;
     return true;
 }
 
 void job_queue_close(struct job_queue *queue)
 {
-    (void)queue;
+    pthread_mutex_lock(&world.lock);
+    world.open -= queue != NULL;
+    pthread_cond_broadcast(&world.changed);
+    pthread_mutex_unlock(&world.lock);
 }
 
 const char *job_queue_name_text(enum job_queue_name name)
@@ -191,6 +199,35 @@ static void an_end_waits_for_the_one_that_runs_alone(void **state)
     assert_int_equal(world.sent, 1);
 }
 
+/* Again and again: it may not wait yet when the first minute goes by. */
+static void let_it_rest(void)
+{
+    int open;
+    do {
+        clock_advance_ms(CLOCK_MINUTE_MS);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        pthread_mutex_lock(&world.lock);
+        open = world.open;
+        pthread_mutex_unlock(&world.lock);
+    } while (open != 0);
+}
+
+static void a_queue_that_nothing_is_sent_to_rests(void **state)
+{
+    (void)state;
+    scene_reset(false, false);
+    struct publisher *publisher = open_publisher();
+    for (int i = 1; i <= 2; i++) {
+        send(publisher, i, "");
+        wait_for_try((size_t)i);
+        assert_int_equal(world.open, 1);
+        let_it_rest();
+    }
+    publisher_close(publisher, 10000);
+    assert_int_equal(world.sent, 2);
+    assert_int_equal(world.open, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +235,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_left_and_nobody_waits),
         cmocka_unit_test(what_fails_is_not_tried_again),
         cmocka_unit_test(an_end_waits_for_the_one_that_runs_alone),
+        cmocka_unit_test(a_queue_that_nothing_is_sent_to_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
