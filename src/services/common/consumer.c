@@ -214,11 +214,14 @@ static void bury(struct consumer *consumer, const char *reason)
                     FIELD_TEXT("reason", error.text));
 }
 
-/* Holds the message for a while; *wait_ms grows. False: the service ends. */
+/* Holds the message for a while; *wait_ms grows. False: the service ends. A broker takes back what
+ * is held by one whose heartbeats it misses: so the queue is asked something each time. */
 static bool hold(struct consumer *consumer, int64_t *wait_ms)
 {
     bool goes_on = stop_wait(consumer->options.stop, *wait_ms);
     *wait_ms = 2 * *wait_ms < HOLD_MOST_MS ? 2 * *wait_ms : HOLD_MOST_MS;
+    if (goes_on)
+        ignore_failure(job_queue_check(consumer->queue, NULL));
     return goes_on;
 }
 
