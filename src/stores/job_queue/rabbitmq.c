@@ -6,11 +6,21 @@
 #include <stdlib.h>
 
 #define BURY_MS 2000
+/* A queue that is made within some 30 ms of its deletion keeps the consumers of the one before, and
+ * gives them messages that they never get (seen with RabbitMQ 3.10.8). */
+#define DELETION_MS 200
 
 struct rabbitmq_queue *rabbitmq_queue_of(struct job_queue *queue)
 {
     assert(queue->backend == &job_queue_rabbitmq);
     return (struct rabbitmq_queue *)queue;
+}
+
+static bool make_missing(struct rabbitmq_queue *queue, int64_t until_boot_ms, struct error *error)
+{
+    return rabbitmq_connection_ready(&queue->connection, until_boot_ms, error) &&
+           rabbitmq_connection_rest(&queue->connection, DELETION_MS, error) &&
+           rabbitmq_declare(queue, error);
 }
 
 bool rabbitmq_try(struct rabbitmq_queue *queue, int64_t until_boot_ms,
@@ -26,8 +36,7 @@ bool rabbitmq_try(struct rabbitmq_queue *queue, int64_t until_boot_ms,
         bool is_missing = problem.kind == ERROR_NOT_FOUND && missing == RABBITMQ_MAKE_MISSING;
         if (!is_missing && !queue->connection.has_ended)
             break;
-        if (is_missing && (!rabbitmq_connection_ready(&queue->connection, until_boot_ms, error) ||
-                           !rabbitmq_declare(queue, error)))
+        if (is_missing && !make_missing(queue, until_boot_ms, error))
             return false;
     }
     return error_set(error, problem.kind, "%s", problem.text);

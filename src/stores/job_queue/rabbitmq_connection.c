@@ -304,14 +304,15 @@ bool rabbitmq_channel_open(struct rabbitmq_connection *connection, enum rabbitmq
     return true;
 }
 
-void rabbitmq_channel_close(struct rabbitmq_connection *connection, enum rabbitmq_channel channel)
+bool rabbitmq_channel_close(struct rabbitmq_connection *connection, enum rabbitmq_channel channel,
+                            struct error *error)
 {
     if (connection->state == NULL || !connection->is_open[channel])
-        return;
+        return true;
     connection->is_open[channel] = false;
-    amqp_rpc_reply_t reply =
-        amqp_channel_close(connection->state, (amqp_channel_t)channel, AMQP_REPLY_SUCCESS);
-    ignore_failure(rabbitmq_answered(connection, channel, reply, NULL));
+    return rabbitmq_answered(
+        connection, channel,
+        amqp_channel_close(connection->state, (amqp_channel_t)channel, AMQP_REPLY_SUCCESS), error);
 }
 
 /* ---- Connecting ---- */
@@ -450,6 +451,19 @@ static bool see_to_all(struct rabbitmq_connection *connection, struct error *err
         if (!see_to(connection, &frame, error))
             return false;
     }
+}
+
+bool rabbitmq_connection_rest(struct rabbitmq_connection *connection, int64_t ms,
+                              struct error *error)
+{
+    amqp_frame_t frame;
+    enum rabbitmq_event event = RABBITMQ_OTHER;
+    for (int64_t until_ms = clock_boot_ms() + ms; event != RABBITMQ_SILENCE;) {
+        if (!read_frame(connection, until_ms, -1, &frame, &event, error) ||
+            (event == RABBITMQ_FRAME && !see_to(connection, &frame, error)))
+            return false;
+    }
+    return true;
 }
 
 bool rabbitmq_connection_ready(struct rabbitmq_connection *connection, int64_t until_boot_ms,

@@ -52,11 +52,17 @@ void rabbitmq_connection_drop(struct rabbitmq_connection *connection);
 
 /* All below need a connection that is ready. */
 
+/* Waits, and sees to what comes in meanwhile. */
+MUST_CHECK bool rabbitmq_connection_rest(struct rabbitmq_connection *connection, int64_t ms,
+                                         struct error *error);
+
 /* *out_is_new (may be NULL): it was not open, and needs its settings. */
 MUST_CHECK bool rabbitmq_channel_open(struct rabbitmq_connection *connection,
                                       enum rabbitmq_channel channel, bool *out_is_new,
                                       struct error *error);
-void rabbitmq_channel_close(struct rabbitmq_connection *connection, enum rabbitmq_channel channel);
+/* What it was given and did not settle goes back to the queue. */
+MUST_CHECK bool rabbitmq_channel_close(struct rabbitmq_connection *connection,
+                                       enum rabbitmq_channel channel, struct error *error);
 
 /* Did the library's call get its answer? NOT_FOUND, DENIED, CONFLICT: the broker says so, and the
  * channel is closed. */

@@ -71,6 +71,6 @@ bool rabbitmq_browse_dead(struct rabbitmq_queue *queue, void *context, struct er
     for (; succeeded && !is_over && browsing->left > 0; browsing->left--)
         succeeded = visit_next(queue, &message, browsing, &is_over, error);
     rabbitmq_message_finish(&message);
-    rabbitmq_channel_close(connection, RABBITMQ_BROWSE);
+    ignore_failure(rabbitmq_channel_close(connection, RABBITMQ_BROWSE, NULL));
     return succeeded;
 }

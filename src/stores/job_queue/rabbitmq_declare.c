@@ -79,11 +79,14 @@ static bool require(struct rabbitmq_queue *queue, const char *name, amqp_table_t
                     FIELD_TEXT("queue", name), FIELD_TEXT("reason", problem.text));
         return true;
     }
+    if (problem.kind != ERROR_DENIED || queue->connection.state == NULL)
+        return error_set(error, problem.kind, "queue %s cannot be made: %s", name, problem.text);
     /* Who may not make it may use it. */
-    if (problem.kind == ERROR_DENIED && queue->connection.state != NULL &&
-        rabbitmq_measure(queue, name, NULL, NULL))
-        return true;
-    return error_set(error, problem.kind, "queue %s cannot be made: %s", name, problem.text);
+    return rabbitmq_measure(queue, name, NULL, NULL) ||
+           error_set(error, ERROR_DENIED,
+                     "queue %s is missing, and this account may not make it: `tapedeck migrate` "
+                     "with one that may",
+                     name);
 }
 
 bool rabbitmq_declare(struct rabbitmq_queue *queue, struct error *error)
@@ -117,8 +120,13 @@ bool rabbitmq_inspect(struct rabbitmq_queue *queue, void *context, struct error 
     (void)context;
     const char *const names[] = {queue->name, queue->dead};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (!rabbitmq_measure(queue, names[i], NULL, error))
-            return error_prefix(error, "queue %s", names[i]);
+        struct error problem = {0};
+        if (rabbitmq_measure(queue, names[i], NULL, &problem))
+            continue;
+        return problem.kind == ERROR_NOT_FOUND
+                   ? error_set(error, ERROR_NOT_FOUND,
+                               "queue %s is missing: `tapedeck migrate` makes it", names[i])
+                   : error_set(error, problem.kind, "queue %s: %s", names[i], problem.text);
     }
     if (!queue->was_compared && !rabbitmq_declare(queue, error))
         return false;

@@ -56,10 +56,8 @@ static bool wait_for_delivery(struct rabbitmq_queue *queue, int64_t until_boot_m
         if (event != RABBITMQ_FRAME)
             continue;
         const amqp_method_t *method = &frame.payload.method;
-        if (method->id == AMQP_BASIC_CANCEL_METHOD) {
-            queue->connection.has_ended = true;
+        if (method->id == AMQP_BASIC_CANCEL_METHOD)
             return error_set(error, ERROR_NOT_FOUND, "queue %s was deleted", queue->name);
-        }
         if (method->id == AMQP_BASIC_DELIVER_METHOD) {
             const amqp_basic_deliver_t *deliver = method->decoded;
             return receive(queue, deliver->delivery_tag, error);
@@ -67,8 +65,8 @@ static bool wait_for_delivery(struct rabbitmq_queue *queue, int64_t until_boot_m
     }
 }
 
-/* With a prefetch of one nothing more is on its way once there is a delivery; without one, it may
- * have come before the end was confirmed. */
+/* With a prefetch of one nothing more is on its way once there is a delivery. Without one the end
+ * of the channel gives back at once what the broker may have sent meanwhile. */
 static bool consume_one(struct rabbitmq_queue *queue, const struct rabbitmq_taking *taking,
                         struct error *error)
 {
@@ -79,10 +77,11 @@ static bool consume_one(struct rabbitmq_queue *queue, const struct rabbitmq_taki
                            error) ||
         !wait_for_delivery(queue, taking->until_boot_ms, taking->interrupt_fd, error))
         return false;
+    if (!queue->base.has_delivery)
+        return rabbitmq_channel_close(connection, RABBITMQ_TAKE, error);
     (void)amqp_basic_cancel(connection->state, RABBITMQ_TAKE, amqp_cstring_bytes(CONSUMER));
     return rabbitmq_answered(connection, RABBITMQ_TAKE, amqp_get_rpc_reply(connection->state),
-                             error) &&
-           (queue->base.has_delivery || wait_for_delivery(queue, 0, -1, error));
+                             error);
 }
 
 bool rabbitmq_take(struct rabbitmq_queue *queue, void *context, struct error *error)

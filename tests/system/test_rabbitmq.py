@@ -1,0 +1,328 @@
+"""The queues on a real broker: its faults, and others' clients beside ours."""
+
+import json
+import time
+
+import pika
+import pytest
+
+from broker import Broker, Host
+from workshop import wait_for
+
+HEARTBEAT_S = 2
+VIDEO = {"video_fid": "66f000000000000000000001", "mp3_fid": None, "username": "a@example.org"}
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    made = Broker(
+        tmp_path_factory.mktemp("rabbitmq"), configuration=[f"heartbeat = {HEARTBEAT_S}"]
+    )
+    yield made.start()
+    made.stop()
+
+
+@pytest.fixture
+def host(broker, request, tmp_path):
+    made = Host(broker, request.node.name[:60])
+    made.migrate(tmp_path / "data")
+    yield made
+    made.close()
+
+
+# ---- Faults ----
+
+
+def test_messages_outlive_a_killed_broker(host):
+    writer, taker = host.handle(), host.handle()
+    writer.must("publish 2000 before")
+    taker.must("take 0")  # held, and not acked
+    host.broker.kill()
+    for handle in (writer, taker):
+        refused = handle.do("take 5000")
+        assert not refused["ok"] and refused["ms"] < 1000, refused
+    host.broker.start()
+    assert taker.must("take 8000")["body"] == "before"
+    taker.must("ack")
+    writer.must("publish 5000 after")
+    assert taker.must("take 3000")["body"] == "after"
+    taker.must("ack")
+
+
+def test_a_broker_that_restarts_costs_one_refusal_at_most(host):
+    handle = host.handle()
+    handle.must("publish 2000 one")
+    host.broker.kill()
+    host.broker.start()
+    assert handle.must("take 0")["body"] == "one"
+    assert not handle.do("check")["error"]
+
+
+def test_a_frozen_broker_is_not_waited_for(host):
+    writer, taker, fresh = host.handle(), host.handle(), host.handle()
+    writer.must("publish 2000 first")
+    assert taker.must("take 0")["body"] == "first"
+    taker.must("ack")
+    with host.broker.frozen():
+        answer = writer.do("publish 1000 second")
+        assert not answer["ok"] and 900 <= answer["ms"] < 1500, answer
+        assert "no confirm" in answer["error"]
+        for handle in (writer, taker, fresh):
+            answer = handle.do("take 0")
+            assert not answer["ok"] and answer["ms"] < 4000, answer
+        # While it is too early to try again, at once.
+        assert fresh.do("take 0")["ms"] < 100
+    wait_for(lambda: fresh.do("check")["ok"], what="the broker's answer")
+    wait_for(lambda: writer.do("publish 2000 third")["ok"], what="a confirm")
+    bodies = set()
+    while "body" in (answer := wait_for(lambda: (lambda a: a if a["ok"] else None)(
+            taker.do("take 500")))):
+        bodies.add(answer["body"])
+        taker.must("ack")
+    assert bodies >= {"third"}  # the second may have landed late
+
+
+def test_waiting_and_holding_answer_heartbeats(host):
+    taker = host.handle()
+    taker.must("check")
+    before = host.clients()
+    assert len(before) == 1
+    answer = taker.must(f"take {4 * HEARTBEAT_S * 1000}")
+    assert "body" not in answer
+    host.put("video", b"held")
+    assert taker.must("take 1000")["body"] == "held"
+    taker.hold(4 * HEARTBEAT_S)
+    taker.must("ack")
+    assert host.clients() == before
+    assert host.length("video") == 0
+    taker.must("take 0")
+    assert "missed heartbeats" not in host.broker.log()
+
+
+def test_an_idle_handle_publishes_at_once(host):
+    handle = host.handle()
+    handle.must("publish 2000 one")
+    time.sleep(4 * HEARTBEAT_S)  # the broker has closed the connection by now
+    assert handle.must("publish 2000 two")["ms"] < 1000
+    assert host.length("video") == 2
+
+
+def test_a_message_that_was_held_too_long_costs_nothing(host):
+    """The broker closes the channel of who does not ack within its consumer_timeout."""
+    host.broker.evaluate(
+        "application:set_env(rabbit, channel_tick_interval, 500),"
+        "application:set_env(rabbit, consumer_timeout, 1000)."
+    )
+    try:
+        taker = host.handle()
+        host.put("video", b"slow")
+        assert taker.must("take 1000")["body"] == "slow"
+        taker.hold(4)
+        refused = taker.do("ack")
+        assert not refused["ok"] and "comes back" in refused["error"], refused
+    finally:
+        host.broker.evaluate("application:set_env(rabbit, consumer_timeout, 1800000).")
+    assert taker.must("take 1000")["body"] == "slow"
+    taker.must("ack")
+    assert host.length("video") == 0
+
+
+def test_a_queue_that_is_deleted_is_made_again(host):
+    writer, taker = host.handle(), host.handle()
+    taker.begin("take 20000")
+    time.sleep(0.5)  # until it waits
+    host.channel.queue_delete("video")
+    writer.must("publish 2000 one")
+    assert taker.end()["body"] == "one"
+    taker.must("ack")
+    host.channel.queue_delete("video")
+    host.channel.queue_delete("video.dead")
+    writer.must("publish 2000 two")
+    assert taker.must("take 0")["body"] == "two"
+    host.channel.queue_delete("video.dead")
+    taker.must("bury no good")
+    assert [letter["reason"] for letter in taker.must("dead")["letters"]] == ["no good"]
+
+
+def test_an_alarm_of_the_broker_stops_writers_and_nobody_else(host):
+    writer, taker = host.handle(), host.handle()
+    writer.must("publish 2000 before")
+    host.broker.run("ctl", "set_vm_memory_high_watermark", "0.00001")
+    try:
+        blocked = wait_for(
+            lambda: (lambda a: a if "takes no messages" in a["error"] else None)(
+                writer.do("publish 2000 during")
+            ),
+            what="the alarm",
+        )
+        assert "memory" in blocked["error"]
+        assert writer.do("publish 2000 again")["ms"] < 100
+        assert taker.must("take 0")["body"] == "before"
+        taker.must("ack")
+    finally:
+        host.broker.run("ctl", "set_vm_memory_high_watermark", "0.4")
+    wait_for(lambda: writer.do("publish 2000 after")["ok"], what="the end of the alarm")
+
+
+def test_a_connection_that_an_operator_closes_costs_nothing(host):
+    handle = host.handle()
+    handle.must("publish 2000 one")
+    host.broker.run("ctl", "close_all_connections", "--vhost", host.name, "maintenance")
+    host.connect()
+    handle.must("publish 2000 two")
+    assert host.length("video") == 2
+    handle.begin("take 10000")
+    assert handle.end()["body"] == "one"
+
+
+def test_a_full_queue_refuses(host):
+    host.channel.queue_delete("mp3")
+    host.channel.queue_declare(
+        "mp3",
+        durable=True,
+        arguments={"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"},
+    )
+    handle = host.handle("mp3")
+    answers = [handle.do("publish 2000 more") for _ in range(10)]
+    assert answers[0]["ok"] and not answers[-1]["ok"]
+    assert "full" in answers[-1]["error"]
+
+
+# ---- Who may ----
+
+
+def test_a_login_that_is_refused_is_named(host, broker):
+    wrong = host.handle(**{"rabbitmq.uri": host.uri(login="tapedeck:secret%20word")})
+    answer = wrong.do("check")
+    assert not answer["ok"] and "ACCESS_REFUSED" in answer["error"], answer
+    assert "secret" not in answer["error"]
+    nowhere = host.handle(**{"rabbitmq.uri": host.uri().replace(host.name, "nowhere")})
+    answer = nowhere.do("check")
+    assert not answer["ok"] and "nowhere" in answer["error"], answer
+
+
+def test_an_account_that_may_only_use_the_queues_is_enough(host, broker):
+    broker.api("PUT", "users/service", json={"password": "service", "tags": ""})
+    broker.api(
+        "PUT",
+        f"permissions/{host.name}/service",
+        json={"configure": "^$", "write": "^amq\\.default$", "read": "^(video|mp3)(\\.dead)?$"},
+    )
+    handle = host.handle(**{"rabbitmq.uri": host.uri(login="service:service")})
+    handle.must("check")
+    handle.must("publish 2000 one")
+    assert handle.must("take 0")["body"] == "one"
+    handle.must("bury no good")
+    assert len(handle.must("dead")["letters"]) == 1
+    host.channel.queue_delete("video")
+    answer = handle.do("take 0")
+    assert not answer["ok"] and "tapedeck migrate" in answer["error"], answer
+    assert "tapedeck migrate" in handle.do("check")["error"]
+
+
+# ---- Others' clients ----
+
+
+def test_our_messages_are_read_by_others(host):
+    host.handle("mp3").must("publish 2000 " + json.dumps(VIDEO))
+    properties, body = host.get("mp3")
+    assert json.loads(body) == VIDEO
+    assert properties.delivery_mode == 2
+    assert properties.content_type == "application/json"
+    assert properties.message_id == "66f0aabbccddeeff00112233"
+    assert properties.headers["traceparent"].startswith("00-")
+
+
+def test_messages_of_others_are_taken_whatever_they_carry(host):
+    taker = host.handle()
+    host.put_original("video", **VIDEO)
+    assert json.loads(taker.must("take 1000")["body"]) == VIDEO
+    taker.must("ack")
+    host.put("video", b"", message_id="m" * 200, headers={"traceparent": 7, "x-delivery-count": "a"})
+    answer = taker.must("take 1000")
+    assert (answer["body"], answer["message_id"], answer["traceparent"]) == ("", "m" * 64, "")
+    taker.must("ack")
+    nested = {"deep": {"er": [1, {"est": None}]}, "traceparent": "00-\x1b[31m"}
+    host.put("video", b"x" * (3 << 20), headers=nested, priority=9, user_id="tapedeck")
+    answer = taker.must("take 2000")
+    assert answer["size"] == 1 << 20  # cut
+    assert answer["traceparent"] == "00-[31m"
+    taker.must("bury too long")
+    letter = taker.must("dead")["letters"][0]
+    assert (letter["size"], letter["reason"]) == (1 << 20, "too long")
+    properties, body = host.get("video.dead")
+    assert len(body) == 1 << 20 and properties.headers["reason"] == "too long"
+
+
+def test_queues_of_an_operator_are_used_as_they_are(host, tmp_path):
+    for name in ("video", "mp3"):
+        host.channel.queue_delete(name)
+        host.channel.queue_declare(name, durable=True)  # a classic one
+    migrated = host.migrate(tmp_path / "data")
+    assert "other arguments" in migrated.stderr and "queue=video" in migrated.stderr
+    handle = host.handle()
+    handle.must("check")
+    handle.must("check")
+    handle.must("publish 2000 one")
+    assert handle.must("take 0")["body"] == "one"
+    handle.must("reopen")  # without an ack
+    assert handle.must("take 1000")["body"] == "one"
+    handle.must("bury no good")
+    assert len(handle.must("dead")["letters"]) == 1
+    assert handle.close().count("other arguments") == 1
+
+
+def test_migrate_makes_quorum_queues_and_can_be_repeated(host, tmp_path):
+    assert "queue" not in host.migrate(tmp_path / "data").stderr
+    found = {
+        queue["name"]: queue["arguments"]
+        for queue in host.broker.api("GET", f"queues/{host.name}")
+    }
+    assert set(found) == {"video", "mp3", "video.dead", "mp3.dead"}
+    assert all(arguments["x-queue-type"] == "quorum" for arguments in found.values())
+    assert found["mp3"]["x-dead-letter-routing-key"] == "mp3.dead"
+    assert found["mp3"]["x-delivery-limit"] == 20
+    assert "x-delivery-limit" not in found["mp3.dead"]
+
+
+# ---- Dead letters ----
+
+
+def test_dead_letters_stay_however_often_they_are_looked_at(host):
+    handle = host.handle()
+    for number in range(5):
+        handle.must(f"publish 2000 letter {number}")
+        handle.must("take 0")
+        handle.must(f"bury reason {number}")
+    first = handle.must("dead")["letters"]
+    assert [letter["reason"] for letter in first] == [f"reason {n}" for n in range(5)]
+    for _ in range(25):
+        assert handle.must("dead")["letters"] == first
+
+
+def test_the_dead_letters_of_the_broker_itself_are_listed(host):
+    """A consumer of somebody else's that rejects: the queue's own dead-lettering."""
+    host.put("video", b"rejected")
+    method, _, _ = host.channel.basic_get("video")
+    host.channel.basic_reject(method.delivery_tag, requeue=False)
+    handle = host.handle()
+    letters = wait_for(lambda: handle.must("dead")["letters"], what="the letter")
+    assert letters[0]["reason"] == "by the broker: rejected"
+    assert abs(letters[0]["buried_at_ms"] / 1000 - time.time()) < 60
+
+
+def test_queue_dead_lists_and_drops(host, tmp_path):
+    handle = host.handle()
+    for body in ("one", "two \x1b[31m", "three"):
+        host.put("video", body.encode())
+        assert handle.must("take 1000")["body"] == body
+        handle.must(f"bury bad {body.split()[0]}")
+    listed = host.command("queue", "dead", "list").stdout
+    lines = [line.split() for line in listed.splitlines() if "bad" in line]
+    assert [line[-1] for line in lines] == ["one", "two", "three"]
+    assert "\x1b" not in listed and "two .[31m" in listed
+    assert host.command("queue", "dead", "drop", lines[1][1]).stdout == "dropped 1\n"
+    assert host.command("queue", "dead", "drop", lines[1][1]).returncode == 1
+    assert "bad two" not in host.command("queue", "dead", "list").stdout
+    assert host.command("queue", "dead", "drop", "--all").stdout == "dropped 2\n"
+    assert host.command("queue", "dead", "list").stdout == "There are no dead letters.\n"
