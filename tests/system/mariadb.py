@@ -156,3 +156,61 @@ class TlsMariaDb(MariaDb):
         """Another certificate from now on."""
         self.issue(**certificate)
         self.sql("FLUSH SSL")
+
+
+class FreshMariaDb(MariaDb):
+    """As unsafe as one can be: root without a password from anywhere, anonymous accounts, a database
+    for all, no TLS, every address. It reads `conf.d`, and `restart` restarts it."""
+
+    def __init__(self):
+        super().__init__(install=("--auth-root-authentication-method=normal",))
+        self.data.chmod(0o755)
+        self.config_folder = self.folder / "conf.d"
+        self.config_folder.mkdir()
+        defaults = self.folder / "my.cnf"
+        defaults.write_text(
+            "[mysqld]\n"
+            + "".join(option.removeprefix("--") + "\n" for option in self.options)
+            + f"datadir = {self.data}\nsocket = {self.socket}\npid_file = {self.folder}/pid\n"
+            + f"port = {self.port}\nlog_error = {self.error_log}\n"
+            + f"!includedir {self.config_folder}\n"
+        )
+        self.restart = self.folder / "restart"
+        self.restart.write_text(f"""#!/bin/sh
+            if pid=$(cat {self.folder}/pid 2>/dev/null); then
+                kill $pid
+                while kill -0 $pid 2>/dev/null; do sleep 0.1; done
+            fi
+            setsid mariadbd --defaults-file={defaults} >>{self.error_log} 2>&1 </dev/null &
+        """)
+        self.restart.chmod(0o755)
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "mysql:mysql", self.config_folder], check=True)
+
+    def start(self):
+        subprocess.run([self.restart], check=True)
+        wait_for(self.is_ready, 30, "MariaDB")
+        return self
+
+    def stop(self):
+        self._end(signal.SIGTERM)
+
+    def _end(self, number):
+        try:
+            pid = int((self.folder / "pid").read_text())
+            os.kill(pid, number)
+        except (OSError, ValueError):
+            return
+
+        def is_gone():
+            try:
+                os.kill(pid, 0)
+            except OSError:
+                return True
+            return False
+
+        wait_for(is_gone, 60, "the end of MariaDB")
+
+    def close(self):
+        self._end(signal.SIGKILL)
+        super().close()

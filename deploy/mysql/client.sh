@@ -1,0 +1,40 @@
+# For backup and restore, which source it: the clients of MariaDB or of MySQL, and an account's URI as
+# the file that they read it from.
+
+fail() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+usage() {
+    sed -n '/^#   deploy/,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+
+work=$(mktemp -d)
+chmod 700 "$work"
+trap 'rm -rf "$work"' EXIT
+
+if command -v mariadb >/dev/null; then
+    flavour=mariadb client=mariadb dump=mariadb-dump
+    verified=ssl-verify-server-cert
+    dump_options=()
+else
+    flavour=mysql client=mysql dump=mysqldump
+    verified=ssl-mode=VERIFY_IDENTITY
+    dump_options=(--set-gtid-purged=OFF --column-statistics=0)
+fi
+
+# client_file URI_FILE CA_FILE: sets $options, and $database to the URI's.
+client_file() {
+    local uri
+    uri=$(cat "$1") || exit
+    [[ $uri =~ ^mysqls://([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:]+\]|[^:@/]+):([0-9]+)/([a-z0-9]+)$ ]] ||
+        fail "$1: not a URI as \`secure\` writes it"
+    database=${BASH_REMATCH[5]} options=$work/client.cnf
+    local host=${BASH_REMATCH[3]#[}
+    (
+        umask 077
+        printf '[client]\nuser=%s\npassword=%s\nhost=%s\nport=%s\nprotocol=tcp\nssl-ca=%s\n%s\n' \
+            "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${host%]}" "${BASH_REMATCH[4]}" "$2" "$verified"
+    ) >"$options"
+}
