@@ -12,7 +12,7 @@ enum doctor_verdict {
     DOCTOR_FAILED,
 };
 
-#define DOCTOR_TEXT_SIZE 400
+#define DOCTOR_TEXT_SIZE 800
 
 struct doctor {
     const struct session *session; /* borrowed */
@@ -34,6 +34,8 @@ doctor_check doctor_check_data_folder, doctor_check_disk, doctor_check_clock, do
 /* The stores. */
 doctor_check doctor_check_records, doctor_check_blobs, doctor_check_queue, doctor_check_users,
     doctor_check_mail;
+/* Of a server with accounts: the way to it, what our account may do there, how it is set up. */
+doctor_check doctor_check_mysql_tls, doctor_check_mysql_login, doctor_check_mysql_host;
 /* Who talks to whom. */
 doctor_check doctor_check_auth, doctor_check_encryption;
 

@@ -49,6 +49,11 @@ struct sql_server {
 MUST_CHECK bool sql_server_load(const struct config *config, enum sql_account account,
                                 struct sql_server *out_server, struct error *error);
 
+/* Whether the server lets in somebody who has no account and no password: an anonymous account is
+ * there. Counts there as one failed login. */
+MUST_CHECK bool sql_server_admits_strangers(const struct sql_server *server, bool *out_admits,
+                                            struct error *error);
+
 struct sql_schema {
     const char *purpose;      /* "user store": for messages */
     const char *const *steps; /* NULL-terminated, one statement each, repeatable; the nth leads from

@@ -292,7 +292,8 @@ static bool open_handle(MYSQL *handle, const struct sql_server *server, struct e
 {
     const struct server_uri *uri = &server->uri;
     set_options(handle, server);
-    if (mysql_real_connect(handle, uri->host, uri->user, uri->password, uri->path, uri->port, NULL,
+    const char *database = uri->path[0] == '\0' ? NULL : uri->path;
+    if (mysql_real_connect(handle, uri->host, uri->user, uri->password, database, uri->port, NULL,
                            0) == NULL)
         return sql_fail(server, mysql_errno(handle), mysql_error(handle), error);
     if (server->has_tls && mysql_get_ssl_cipher(handle) == NULL)
@@ -314,5 +315,25 @@ bool sql_open_handle(const struct sql_server *server, struct st_mysql **out_hand
         return false;
     }
     *out_handle = handle;
+    return true;
+}
+
+bool sql_server_admits_strangers(const struct sql_server *server, bool *out_admits,
+                                 struct error *error)
+{
+    struct sql_server stranger = *server;
+    struct error cause = {0};
+    MYSQL *handle = NULL;
+    text_copy(stranger.uri.user, sizeof stranger.uri.user, "tapedeck_nobody");
+    stranger.uri.password[0] = stranger.uri.path[0] = '\0';
+    bool is_in = sql_open_handle(&stranger, &handle, &cause);
+    if (is_in)
+        mysql_close(handle);
+    if (!is_in && cause.kind != ERROR_DENIED) {
+        if (error != NULL)
+            *error = cause;
+        return false;
+    }
+    *out_admits = is_in;
     return true;
 }

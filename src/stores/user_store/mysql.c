@@ -4,6 +4,7 @@
  * tables are made by another, which `tapedeck migrate` alone has. */
 
 #include "stores/user_store/backend.h"
+#include "stores/user_store/mysql.h"
 
 #include "base/text.h"
 #include "stores/shared/sql.h"
@@ -281,6 +282,25 @@ static bool mysql_revoked(struct user_store *store, int64_t since_ms, const stru
     sql_query_put_text(&query, after_id->text);
     sql_query_put_integer(&query, (int64_t)limit);
     return read_users(&query, out_users, out_count, error);
+}
+
+bool user_store_is_mysql(const struct config *config, bool *out_is_mysql, struct error *error)
+{
+    struct settings {
+        const char *backend;
+    } settings = {0};
+    static const struct config_option options[] = {
+        {
+            .name = "stores.users",
+            .type = CONFIG_TEXT,
+            .field = CONFIG_FIELD(struct settings, backend, const char *),
+        },
+        {0},
+    };
+    if (!config_load(config, options, &settings, error))
+        return false;
+    *out_is_mysql = strcmp(settings.backend, user_store_mysql.name) == 0;
+    return true;
 }
 
 const struct user_store_backend user_store_mysql = {

@@ -1,7 +1,6 @@
 #include "stores/user_store/original.h"
 
-#include "base/text.h"
-#include "stores/user_store/backend.h"
+#include "stores/user_store/mysql.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,26 +54,6 @@ bool original_put_aside(struct sql_database *database, struct error *error)
 
 /* ---- Moving its accounts ---- */
 
-/* Whether accounts are in MySQL at all. */
-static bool has_server(const struct config *config, bool *out_has_server, struct error *error)
-{
-    struct settings {
-        const char *backend;
-    } settings = {0};
-    static const struct config_option options[] = {
-        {
-            .name = "stores.users",
-            .type = CONFIG_TEXT,
-            .field = CONFIG_FIELD(struct settings, backend, const char *),
-        },
-        {0},
-    };
-    if (!config_load(config, options, &settings, error))
-        return false;
-    *out_has_server = strcmp(settings.backend, user_store_mysql.name) == 0;
-    return true;
-}
-
 static bool has_table(struct original_accounts *accounts, bool *out_has_table, struct error *error)
 {
     int64_t count = 0;
@@ -93,7 +72,7 @@ bool original_accounts_open(const struct config *config, struct original_account
                             struct error *error)
 {
     bool is_there = false;
-    if (!has_server(config, &is_there, error))
+    if (!user_store_is_mysql(config, &is_there, error))
         return false;
     CLEANUP(original_accounts_closep) struct original_accounts *accounts = NULL;
     if (is_there) {
