@@ -127,6 +127,24 @@ def test_a_schema_of_a_newer_version_is_left_alone(deck):
     assert deck.sql("SELECT version FROM schema_version") == "99"
 
 
+def test_an_account_that_cannot_be_read_hides_no_other(deck):
+    broken = ", ".join(f"('broken {n}', 1, 'a{n}@x.test', '', 0, 0, 1, 9999999999999, 0, 0)"
+                       for n in range(250))
+    deck.sql(f"INSERT INTO user VALUES {broken}")
+    deck.must("user", "add", "z@x.test", text="a good password\n")
+    listed = deck.run("user", "list")
+    assert listed.returncode == OK
+    assert ANNA[0] in listed.stdout and "z@x.test" in listed.stdout
+    assert listed.stderr.count("account skipped") >= 250
+    deck.must("user", "disable", "z@x.test")
+    deck.start_auth()
+    told = requests.get(
+        f"{deck.auth_url}/revocations",
+        headers={"X-Tapedeck-Gateway-Key": (deck.data / "gateway.key").read_text().strip()},
+    )
+    assert len(told.json()["revocations"]) == 1
+
+
 @pytest.mark.parametrize("uri, words", [
     ("", "is not given"),
     ("mysqls://u:geheim@127.0.0.1:1", "names no database"),

@@ -22,7 +22,7 @@
 #define SQL_STATEMENTS_MAX 12
 #define SQL_PARAMETERS_MAX 12
 #define SQL_COLUMNS_MAX 12
-#define SQL_TEXT_SIZE 1025 /* of one column, with its NUL */
+#define SQL_TEXT_SIZE 1280 /* of one column, with its NUL: 319 characters of UTF-8 fit */
 
 struct st_mysql;
 struct st_mysql_stmt;

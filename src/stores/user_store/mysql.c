@@ -6,6 +6,7 @@
 #include "stores/user_store/backend.h"
 #include "stores/user_store/mysql.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "stores/shared/sql.h"
 #include "stores/user_store/original.h"
@@ -245,43 +246,79 @@ static bool mysql_remove(struct user_store *store, const struct id *id, int64_t 
     return changes == 1 || fail_version(id, version, error);
 }
 
-static bool read_users(struct sql_query *query, struct user *out_users, size_t *out_count,
-                       struct error *error)
+/* A list in the order of a column, which is read on from where a page ended. */
+struct listing {
+    size_t number; /* of the statement */
+    bool has_time;
+    int64_t since_ms;
+    unsigned key_column;
+    char key[SQL_TEXT_SIZE];
+    struct user *users;
+    size_t limit, count;
+};
+
+/* One that cannot be read must not hide the others: gateways would hear of no revocation. */
+static bool read_page(struct user_store *store, struct listing *listing, bool *out_is_last,
+                      struct error *error)
 {
-    size_t count = 0;
-    bool has_row = false;
-    while (sql_query_step(query, &has_row, error)) {
+    CLEANUP(sql_query_finish) struct sql_query query = {0};
+    size_t wanted = listing->limit - listing->count;
+    size_t row_count = 0;
+    bool has_row = true;
+    sql_query_start(&query, database_of(store), listing->number);
+    if (listing->has_time)
+        sql_query_put_integer(&query, listing->since_ms);
+    sql_query_put_text(&query, listing->key);
+    sql_query_put_integer(&query, (int64_t)wanted);
+    while (sql_query_step(&query, &has_row, error)) {
+        struct error unreadable = {0};
         if (!has_row) {
-            *out_count = count;
+            *out_is_last = row_count < wanted;
             return true;
         }
-        if (!read_user(query, &out_users[count], error))
-            return false;
-        count++;
+        row_count++;
+        if (read_user(&query, &listing->users[listing->count], &unreadable))
+            listing->count++;
+        else
+            log_error("account skipped", FIELD_TEXT("reason", unreadable.text));
+        sql_query_copy_text(&query, listing->key_column, listing->key, sizeof listing->key);
     }
     return false;
+}
+
+static bool read_users(struct user_store *store, struct listing *listing, size_t *out_count,
+                       struct error *error)
+{
+    bool is_last = false;
+    while (!is_last && listing->count < listing->limit) {
+        if (!read_page(store, listing, &is_last, error))
+            return false;
+    }
+    *out_count = listing->count;
+    return true;
 }
 
 static bool mysql_list(struct user_store *store, const char *after_email, size_t limit,
                        struct user *out_users, size_t *out_count, struct error *error)
 {
-    CLEANUP(sql_query_finish) struct sql_query query = {0};
-    sql_query_start(&query, database_of(store), LIST);
-    sql_query_put_text(&query, after_email);
-    sql_query_put_integer(&query, (int64_t)limit);
-    return read_users(&query, out_users, out_count, error);
+    struct listing listing = {.number = LIST, .key_column = 2, .users = out_users, .limit = limit};
+    text_copy(listing.key, sizeof listing.key, after_email);
+    return read_users(store, &listing, out_count, error);
 }
 
 static bool mysql_revoked(struct user_store *store, int64_t since_ms, const struct id *after_id,
                           size_t limit, struct user *out_users, size_t *out_count,
                           struct error *error)
 {
-    CLEANUP(sql_query_finish) struct sql_query query = {0};
-    sql_query_start(&query, database_of(store), REVOKED);
-    sql_query_put_integer(&query, since_ms);
-    sql_query_put_text(&query, after_id->text);
-    sql_query_put_integer(&query, (int64_t)limit);
-    return read_users(&query, out_users, out_count, error);
+    struct listing listing = {
+        .number = REVOKED,
+        .has_time = true,
+        .since_ms = since_ms,
+        .users = out_users,
+        .limit = limit,
+    };
+    text_copy(listing.key, sizeof listing.key, after_id->text);
+    return read_users(store, &listing, out_count, error);
 }
 
 bool user_store_is_mysql(const struct config *config, bool *out_is_mysql, struct error *error)
