@@ -127,11 +127,16 @@ server_begin() {
     TLS_DIR=$(cd "$TLS_DIR" && pwd)
 }
 
+# watch_owner COMMAND...: what to do once the owner is gone.
 watch_owner() {
-    [ -n "${SERVERS_OWNER:-}" ] || return 0
-    # shellcheck disable=SC2016
-    spawn owner bash -c 'tail --pid="$0" -f /dev/null; exec "$@"' \
-        "$SERVERS_OWNER" "$servers/$(basename "$0")" stop "$dir"
+    [ -n "${SERVERS_OWNER:-}" ] && ! is_alive owner || return 0
+    # shellcheck disable=SC2016  # expanded inside
+    spawn owner bash -c 'tail --pid="$0" -f /dev/null; exec "$@"' "$SERVERS_OWNER" "$@"
+}
+
+# The one that watches may be who calls.
+end_watch() {
+    [ "$(cat "$dir/owner" 2>/dev/null)" = $$ ] || kill_session owner
 }
 
 start() {
@@ -139,7 +144,7 @@ start() {
         server_begin
         : >"$dir/log"
         server_start || fail "it does not start"
-        is_alive owner || watch_owner
+        watch_owner "$servers/$(basename "$0")" stop "$dir"
     fi
     server_addresses
     echo "TEST_CA_FILE=${TLS_DIR:-$dir/tls}/ca.pem"
@@ -159,8 +164,7 @@ halt() {
 stop() {
     local name
     [ -e "$dir/server" ] || [ -z "$(ls -A "$dir")" ] || fail "$dir holds something else"
-    # The one that watches the owner may be who calls.
-    [ "$(cat "$dir/owner" 2>/dev/null)" = $$ ] || kill_session owner
+    end_watch
     for name in pid "${companions[@]}"; do
         kill_session "$name"
     done
