@@ -155,12 +155,14 @@ class Host:
         return self.channel.queue_declare(queue, passive=True).method.message_count
 
     def clients(self):
-        """The names of our connections, as an operator sees them."""
+        """Our connections: {address: name}."""
         listed = self.broker.run(
             "ctl", "--formatter", "json", "list_connections", "name", "vhost", "client_properties"
         )
         return {
-            found["name"]
+            found["name"]: {entry[0]: entry[-1] for entry in found["client_properties"]}[
+                "connection_name"
+            ]
             for found in json.loads(listed[listed.index("[") :])
             if found["vhost"] == self.name and "Tapedeck" in str(found["client_properties"])
         }
@@ -171,6 +173,16 @@ class Host:
         with contextlib.suppress(pika.exceptions.AMQPError):
             self.connection.close()
         self.broker.api("DELETE", f"vhosts/{urllib.parse.quote(self.name, safe='')}")
+
+
+@contextlib.contextmanager
+def host_on(broker, name, folder):
+    made = Host(broker, "".join(c if c.isalnum() else "-" for c in name)[:60])
+    made.migrate(folder / "migrated")
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 class Handle:

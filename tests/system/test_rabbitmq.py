@@ -6,7 +6,7 @@ import time
 import pika
 import pytest
 
-from broker import Broker, Host
+from broker import Broker, host_on
 from workshop import wait_for
 
 HEARTBEAT_S = 2
@@ -24,10 +24,8 @@ def broker(tmp_path_factory):
 
 @pytest.fixture
 def host(broker, request, tmp_path):
-    made = Host(broker, request.node.name[:60])
-    made.migrate(tmp_path / "data")
-    yield made
-    made.close()
+    with host_on(broker, request.node.name, tmp_path) as made:
+        yield made
 
 
 # ---- Faults ----
@@ -258,7 +256,7 @@ def test_queues_of_an_operator_are_used_as_they_are(host, tmp_path):
     for name in ("video", "mp3"):
         host.channel.queue_delete(name)
         host.channel.queue_declare(name, durable=True)  # a classic one
-    migrated = host.migrate(tmp_path / "data")
+    migrated = host.migrate(tmp_path / "migrated")
     assert "other arguments" in migrated.stderr and "queue=video" in migrated.stderr
     handle = host.handle()
     handle.must("check")
@@ -273,7 +271,7 @@ def test_queues_of_an_operator_are_used_as_they_are(host, tmp_path):
 
 
 def test_migrate_makes_quorum_queues_and_can_be_repeated(host, tmp_path):
-    assert "queue" not in host.migrate(tmp_path / "data").stderr
+    assert "queue" not in host.migrate(tmp_path / "migrated").stderr
     found = {
         queue["name"]: queue["arguments"]
         for queue in host.broker.api("GET", f"queues/{host.name}")

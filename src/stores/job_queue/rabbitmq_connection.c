@@ -17,6 +17,7 @@
 
 #define CONNECT_MS 3000
 #define CLOSE_MS 1000
+#define STALE_CLOSE_MS 200
 #define HEARTBEAT_S 30
 #define RETRY_FIRST_MS 200
 #define RETRY_MOST_MS 5000
@@ -466,14 +467,24 @@ bool rabbitmq_connection_rest(struct rabbitmq_connection *connection, int64_t ms
     return true;
 }
 
+/* One that is blocked is not read by the broker: nobody would answer. */
+static void end_in_order(struct rabbitmq_connection *connection, int64_t timeout_ms)
+{
+    struct timeval timeout = timeval_of(timeout_ms);
+    if (connection->state != NULL && connection->blocked[0] == '\0' &&
+        amqp_set_rpc_timeout(connection->state, &timeout) == AMQP_STATUS_OK)
+        (void)amqp_connection_close(connection->state, AMQP_REPLY_SUCCESS);
+    rabbitmq_connection_drop(connection);
+}
+
 bool rabbitmq_connection_ready(struct rabbitmq_connection *connection, int64_t until_boot_ms,
                                struct error *error)
 {
     struct timeval answer = timeval_of(RABBITMQ_ANSWER_MS);
-    /* The broker has closed it by now, or something between us has forgotten it. */
+    /* The broker has closed it by now or is about to, or something between us has forgotten it. */
     if (connection->state != NULL &&
         clock_boot_ms() - connection->served_boot_ms > heartbeat_ms(connection))
-        rabbitmq_connection_drop(connection);
+        end_in_order(connection, STALE_CLOSE_MS);
     if (connection->state != NULL)
         ignore_failure(see_to_all(connection, NULL));
     if (connection->state == NULL && !connect_or_wait(connection, until_boot_ms, error))
@@ -491,12 +502,7 @@ bool rabbitmq_connection_init(struct rabbitmq_connection *connection, const stru
     return rabbitmq_settings_load(config, &connection->settings, error);
 }
 
-/* One that is blocked is not read by the broker: nobody would answer. */
 void rabbitmq_connection_finish(struct rabbitmq_connection *connection)
 {
-    struct timeval timeout = timeval_of(CLOSE_MS);
-    if (connection->state != NULL && connection->blocked[0] == '\0' &&
-        amqp_set_rpc_timeout(connection->state, &timeout) == AMQP_STATUS_OK)
-        (void)amqp_connection_close(connection->state, AMQP_REPLY_SUCCESS);
-    rabbitmq_connection_drop(connection);
+    end_in_order(connection, CLOSE_MS);
 }

@@ -1,6 +1,7 @@
 #include "stores/job_queue/rabbitmq_settings.h"
 
 #include "base/text.h"
+#include "stores/shared/tls_probe.h"
 #include <string.h>
 
 #define PORT 5672
@@ -73,6 +74,9 @@ bool rabbitmq_settings_load(const struct config *config, struct rabbitmq_setting
                          "rabbitmq.uri: %.80s is another host, and without TLS all can be read on "
                          "the way: use amqps://, or set rabbitmq.tls=off",
                          settings.uri.host);
+    if (settings.has_tls && options.ca_file[0] != '\0' &&
+        !tls_check_ca_file("rabbitmq.ca_file", options.ca_file, error))
+        return false;
     settings.ca_file = options.ca_file;
     *out_settings = settings;
     return true;
