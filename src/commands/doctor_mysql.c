@@ -26,8 +26,7 @@ static const char *const statements[] = {
     [GRANTS] = "SHOW GRANTS",
     [ACCOUNT] = "SHOW CREATE USER CURRENT_USER()",
     [DATABASES] = "SHOW DATABASES",
-    [ASIDE] = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
-              " AND table_name = 'user_original'",
+    [ASIDE] = "SHOW TABLES LIKE 'user\\_original'",
     NULL,
 };
 
