@@ -85,6 +85,9 @@ class Cluster:
     def kill_server(self, name):
         subprocess.run([SERVERS / name, "kill", self.folder / "servers" / name], check=True)
 
+    def signal_server(self, name, number):
+        os.kill(int((self.folder / "servers" / name / "pid").read_text()), number)
+
     # As its users see it.
 
     def client(self, gateway=0):

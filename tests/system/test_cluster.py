@@ -1,5 +1,9 @@
 """The services as a cluster: replicas on real servers, which fail like real ones."""
 
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import media
@@ -94,6 +98,48 @@ def test_a_server_that_dies_costs_no_conversion(cluster, server):
         assert cluster.wait_for_end(client, conversion)["state"] == "done"
         cluster.wait_for_mail(conversion)
     assert cluster.pids() == before
+
+
+def test_records_that_stand_still_are_said_so_and_cost_no_conversion(cluster):
+    """SIGSTOP: connections stand, and nothing answers; then all that was asked happens late."""
+    client = cluster.client()
+    before = cluster.pids()
+    under_way = upload(client, media.clip(300))
+    wait_for(cluster.busy_converters, what="a worker at work")
+    cluster.signal_server("mongodb", signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        for gateway in (0, 1):
+            answer = cluster.client(gateway).upload(media.clip().read_bytes())
+            assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+            assert "Retry-After" in answer.headers
+        assert time.monotonic() - begun < 30
+    finally:
+        cluster.signal_server("mongodb", signal.SIGCONT)
+    next_one = wait_for(
+        lambda: (lambda answer: answer.status_code == 202 and answer.json()["id"])(
+            client.upload(media.clip().read_bytes())
+        ),
+        what="an upload",
+    )
+    for conversion in (under_way, next_one):
+        ended = cluster.wait_for_end(client, conversion)
+        assert ended["state"] == "done", ended
+        cluster.wait_for_mail(conversion)
+    assert cluster.pids() == before
+
+
+def test_one_key_at_both_gateways_at_the_same_moment_makes_one_conversion(cluster):
+    clients = [cluster.client(0), cluster.client(1)]
+    video = media.clip().read_bytes()
+
+    def send(number):
+        return clients[number % 2].upload(video, headers={"Idempotency-Key": "at-once"})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert {answer.status_code for answer in answers} <= {202, 409}, [a.text for a in answers]
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
 
 
 def test_status_names_what_does_not_run(cluster):

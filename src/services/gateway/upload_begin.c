@@ -4,7 +4,9 @@
 
 #include "base/fault.h"
 
-#define INSERTS_MAX 3
+/* Every conflict is another request's progress under the same key: so many at the same moment are
+ * no client's repeats any more. */
+#define INSERTS_MAX 20
 
 static struct conversion first_record(const struct upload *upload, int64_t now_ms)
 {
