@@ -112,6 +112,15 @@ static const struct server *server_of(const char *backend)
     return NULL;
 }
 
+/* Of a contract that has one. */
+static const struct server *its_server(const struct contract *contract)
+{
+    const struct server *server = server_of(contract->backend);
+    if (server == NULL)
+        abort();
+    return server;
+}
+
 /* "/tmp/tapedeck-contract-Ab12cd/other" names its database tapedeck_contract_Ab12cd_other. */
 static void name_after(const char *folder, char out_name[64])
 {
@@ -204,14 +213,14 @@ struct config *contract_config_in(const struct contract *contract, const char *f
 struct proxy *contract_proxy(const struct contract *contract)
 {
     struct place place;
-    place_of(getenv(server_of(contract->backend)->variable), &place);
+    place_of(getenv(its_server(contract)->variable), &place);
     return proxy_open(place.host, place.port);
 }
 
 struct config *contract_config_through(const struct contract *contract, const struct proxy *proxy,
                                        const char *timeout)
 {
-    const struct server *server = server_of(contract->backend);
+    const struct server *server = its_server(contract);
     struct assignments assignments = {0};
     assign_all(&assignments, contract, contract->folder, proxy);
     assign(&assignments, "%s.timeout=%s", server->section, timeout);

@@ -204,10 +204,11 @@ struct proxy *proxy_open(const char *host, const char *port)
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *addresses = NULL;
     struct proxy *proxy = calloc(1, sizeof *proxy);
-    assert_non_null(proxy);
     assert_int_equal(getaddrinfo(host, port, &hints, &addresses), 0);
     /* Of localhost the address that a server of tests surely listens on. */
     const struct addrinfo *chosen = addresses;
+    if (proxy == NULL || chosen == NULL)
+        abort();
     for (const struct addrinfo *one = addresses; one != NULL; one = one->ai_next) {
         if (one->ai_family == AF_INET)
             chosen = one;
