@@ -32,6 +32,9 @@ struct gridfs_store {
     /* Of the store's own thread. */
     bool has_indexes[2]; /* by kind */
 
+    /* Of any reader. */
+    _Atomic int64_t single_until_boot_ms; /* chunks are asked for one by one */
+
     /* Guarded by lock. */
     pthread_mutex_t lock;
     struct mongodb *idle[GRIDFS_IDLE_MAX]; /* owned */

@@ -1,13 +1,21 @@
 #include "stores/blob_store/gridfs.h"
 
+#include "base/clock.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW_SIZE ((size_t)GRIDFS_CHUNKS_MAX * GRIDFS_CHUNK_SIZE)
+#define WINDOW_SIZE ((size_t)4 * GRIDFS_CHUNK_SIZE)
+/* A reader that takes longer with a window is in no hurry for the next. */
+#define SLOW_MS 250
+/* What a window may cost beyond twice its chunks one by one. */
+#define WINDOW_COST_MS 5
+/* For how long a server is then asked for each alone: it may not find several by the index. */
+#define SINGLE_MS CLOCK_MINUTE_MS
 
 /* The chunks that were asked for last lie in memory: one where the reader jumped to, twice as many
- * as before each time it went on. */
+ * as before each time it went on at once. So a distance to the server is crossed less often, and a
+ * thousand slow downloads have one chunk each. */
 struct gridfs_reader {
     struct blob_reader base;
     struct gridfs_blob blob;
@@ -15,6 +23,8 @@ struct gridfs_reader {
     uint64_t first; /* chunk */
     size_t count;   /* chunks that are held */
     size_t size;    /* their bytes */
+    int64_t fetched_at_boot_ms;
+    int64_t single_ms; /* what the last one took that was asked for alone */
     size_t capacity;
     unsigned char *bytes; /* owned */
 };
@@ -58,7 +68,7 @@ bool gridfs_reader_open(struct blob_store *store, enum blob_kind kind, const str
 /* Other drivers choose the size of their chunks, up to the 16 MB of a document. */
 static void make_room(struct gridfs_reader *reader, size_t size)
 {
-    if (reader->capacity >= size)
+    if (reader->capacity == size)
         return;
     free(reader->bytes);
     reader->bytes = malloc(size);
@@ -67,13 +77,20 @@ static void make_room(struct gridfs_reader *reader, size_t size)
     reader->capacity = size;
 }
 
+static bool goes_on(const struct gridfs_reader *reader, uint64_t index)
+{
+    int64_t boot_ms = clock_boot_ms();
+    return reader->count > 0 && index == reader->first + reader->count &&
+           boot_ms - reader->fetched_at_boot_ms < SLOW_MS &&
+           boot_ms >= reader->blob.store->single_until_boot_ms;
+}
+
 static size_t choose_count(const struct gridfs_reader *reader, uint64_t index)
 {
     uint64_t size = reader->file.size_bytes;
     uint64_t left = (size + reader->file.chunk_size - 1) / reader->file.chunk_size - index;
     size_t most = WINDOW_SIZE / reader->file.chunk_size;
-    bool goes_on = reader->count > 0 && index == reader->first + reader->count;
-    size_t count = goes_on ? 2 * reader->count : 1;
+    size_t count = goes_on(reader, index) ? 2 * reader->count : 1;
     if (count > most)
         count = most > 0 ? most : 1;
     return count < left ? count : (size_t)left;
@@ -91,6 +108,16 @@ static bool explain(struct gridfs_reader *reader, struct mongodb *mongodb,
     return false;
 }
 
+static void note_time(struct gridfs_reader *reader, size_t count, int64_t begun_at_boot_ms)
+{
+    reader->fetched_at_boot_ms = clock_boot_ms();
+    int64_t took_ms = reader->fetched_at_boot_ms - begun_at_boot_ms;
+    if (count == 1)
+        reader->single_ms = took_ms;
+    else if (took_ms > WINDOW_COST_MS + 2 * (int64_t)count * reader->single_ms)
+        reader->blob.store->single_until_boot_ms = reader->fetched_at_boot_ms + SINGLE_MS;
+}
+
 static bool fetch(struct gridfs_reader *reader, uint64_t index, struct error *error)
 {
     CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
@@ -105,6 +132,7 @@ static bool fetch(struct gridfs_reader *reader, uint64_t index, struct error *er
         .last_size = size - (count - 1) * chunk_size,
     };
     struct error cause = {0};
+    int64_t begun_at_boot_ms = clock_boot_ms();
     reader->size = 0; /* whatever was held is written over */
     make_room(reader, size);
     if (!gridfs_borrow(reader->blob.store, &loan, error))
@@ -114,6 +142,7 @@ static bool fetch(struct gridfs_reader *reader, uint64_t index, struct error *er
     reader->first = index;
     reader->count = count;
     reader->size = size;
+    note_time(reader, count, begun_at_boot_ms);
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "stores/blob_store/gridfs.h"
 
+#include "base/clock.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,19 +8,24 @@
 #define WINDOW_SIZE ((size_t)GRIDFS_CHUNKS_MAX * GRIDFS_CHUNK_SIZE)
 #define BLOB_SIZE_MAX ((uint64_t)INT32_MAX * GRIDFS_CHUNK_SIZE)
 
+#define SLOW_MS 250
+
 /* A window of chunks lies in memory: from chunk `first` on `size` bytes without a gap, all of them
  * whole chunks but the blob's last. What is written goes there, and to the server once the window
- * is full, has to move, or is flushed. Bytes of a store that failed stay, to be stored again. */
+ * is full, has to move, or is flushed; of a slow upload each chunk that is whole, so that a
+ * thousand of them hold one chunk each. Bytes of a store that failed stay, to be stored again. */
 struct gridfs_writer {
     struct blob_writer base;
     struct gridfs_blob blob;
     struct gridfs_mark mark; /* of the last store */
     uint64_t end;            /* of the blob, stored or not */
     uint64_t stored_chunks;  /* from this one on none is thought to be there */
+    int64_t stored_at_boot_ms;
     uint64_t first;
     size_t size;
     bool is_dirty[GRIDFS_CHUNKS_MAX];
-    unsigned char bytes[WINDOW_SIZE];
+    size_t capacity;      /* whole chunks */
+    unsigned char *bytes; /* owned */
 };
 
 static struct gridfs_writer *writer_of(struct blob_writer *writer)
@@ -38,6 +44,24 @@ static size_t chunks_of(size_t size)
     return (size + GRIDFS_CHUNK_SIZE - 1) / GRIDFS_CHUNK_SIZE;
 }
 
+static void resize(struct gridfs_writer *writer, size_t capacity)
+{
+    unsigned char *bytes = realloc(writer->bytes, capacity);
+    if (bytes == NULL)
+        abort();
+    writer->bytes = bytes;
+    writer->capacity = capacity;
+}
+
+static void make_room(struct gridfs_writer *writer, size_t size)
+{
+    size_t capacity = writer->capacity == 0 ? GRIDFS_CHUNK_SIZE : writer->capacity;
+    while (capacity < size)
+        capacity *= 2;
+    if (capacity != writer->capacity)
+        resize(writer, capacity);
+}
+
 /* ---- Opening ---- */
 
 /* Goes on where an earlier writer ended: its last chunk may be a short one. */
@@ -51,6 +75,7 @@ static bool find_end(struct gridfs_writer *writer, struct mongodb *mongodb, stru
     if (count == 0)
         return true;
     writer->first = count - 1;
+    make_room(writer, GRIDFS_CHUNK_SIZE);
     if (!gridfs_read_chunk(mongodb, &writer->blob, count - 1, writer->bytes, &writer->size, error))
         return false;
     writer->end = window_start(writer) + writer->size;
@@ -77,6 +102,7 @@ static bool begin(struct gridfs_writer *writer, int64_t generation, struct error
         !gridfs_take_turn(loan.mongodb, &writer->blob, generation, &turn, &is_new, error))
         return false;
     writer->mark = (struct gridfs_mark){.g = generation, .w = turn << 32};
+    writer->stored_at_boot_ms = clock_boot_ms();
     return is_new || find_end(writer, loan.mongodb, error);
 }
 
@@ -98,6 +124,7 @@ bool gridfs_writer_open(struct blob_store *store, enum blob_kind kind, const str
 
 void gridfs_writer_close(struct blob_writer *writer)
 {
+    free(writer_of(writer)->bytes);
     free(writer_of(writer));
 }
 
@@ -121,13 +148,14 @@ static bool store_run(struct gridfs_writer *writer, struct mongodb *mongodb, siz
     memset(writer->is_dirty + from, 0, window.count * sizeof *writer->is_dirty);
     if (writer->first + to > writer->stored_chunks)
         writer->stored_chunks = writer->first + to;
+    writer->stored_at_boot_ms = clock_boot_ms();
     return true;
 }
 
 /* Run by run, in order, so that what a crash leaves has no gap. */
-static bool store(struct gridfs_writer *writer, struct mongodb *mongodb, struct error *error)
+static bool store(struct gridfs_writer *writer, struct mongodb *mongodb, size_t held,
+                  struct error *error)
 {
-    size_t held = chunks_of(writer->size);
     for (size_t from = 0; from < held;) {
         size_t to = from;
         while (to < held && writer->is_dirty[to])
@@ -139,13 +167,21 @@ static bool store(struct gridfs_writer *writer, struct mongodb *mongodb, struct 
     return true;
 }
 
+static bool store_all(struct gridfs_writer *writer, struct mongodb *mongodb, struct error *error)
+{
+    return store(writer, mongodb, chunks_of(writer->size), error);
+}
+
 static bool move_window(struct gridfs_writer *writer, struct mongodb *mongodb, uint64_t first,
                         struct error *error)
 {
-    if (!store(writer, mongodb, error))
+    if (!store_all(writer, mongodb, error))
         return false;
     writer->first = first;
     writer->size = 0;
+    free(writer->bytes);
+    writer->bytes = NULL;
+    writer->capacity = 0;
     return true;
 }
 
@@ -162,6 +198,7 @@ static bool load_chunk(struct gridfs_writer *writer, struct mongodb *mongodb, st
         .last_size = wanted,
     };
     struct error cause = {0};
+    make_room(writer, writer->size + wanted);
     if (!gridfs_read_chunks(mongodb, &writer->blob, &window, writer->bytes + writer->size,
                             &cause)) {
         bool is_gone = cause.kind == ERROR_NOT_FOUND; /* removed, or cut by a newer writer */
@@ -198,6 +235,7 @@ static size_t put(struct gridfs_writer *writer, uint64_t offset, const unsigned 
     bool may_grow = writer->end == window_start(writer) + writer->size;
     size_t room = (may_grow ? WINDOW_SIZE : writer->size) - at;
     size_t part = size < room ? size : room;
+    make_room(writer, at + part);
     memcpy(writer->bytes + at, bytes, part);
     for (size_t i = at / GRIDFS_CHUNK_SIZE; i < chunks_of(at + part); i++)
         writer->is_dirty[i] = true;
@@ -206,6 +244,28 @@ static size_t put(struct gridfs_writer *writer, uint64_t offset, const unsigned 
     if (offset + part > writer->end)
         writer->end = offset + part;
     return part;
+}
+
+static bool is_slow(const struct gridfs_writer *writer)
+{
+    return writer->size > GRIDFS_CHUNK_SIZE &&
+           clock_boot_ms() - writer->stored_at_boot_ms > SLOW_MS;
+}
+
+/* All but a chunk that is begun. */
+static bool shed(struct gridfs_writer *writer, struct mongodb *mongodb, struct error *error)
+{
+    size_t whole = writer->size / GRIDFS_CHUNK_SIZE;
+    size_t rest = writer->size % GRIDFS_CHUNK_SIZE;
+    if (!store(writer, mongodb, whole, error))
+        return false;
+    memmove(writer->bytes, writer->bytes + whole * GRIDFS_CHUNK_SIZE, rest);
+    writer->is_dirty[0] = writer->is_dirty[whole];
+    writer->is_dirty[whole] = false;
+    writer->first += whole;
+    writer->size = rest;
+    resize(writer, GRIDFS_CHUNK_SIZE);
+    return true;
 }
 
 bool gridfs_writer_write(struct blob_writer *writer, uint64_t offset, const void *bytes,
@@ -230,7 +290,7 @@ bool gridfs_writer_write(struct blob_writer *writer, uint64_t offset, const void
             !move_window(gridfs, loan.mongodb, gridfs->first + GRIDFS_CHUNKS_MAX, error))
             return false;
     }
-    return true;
+    return !is_slow(gridfs) || shed(gridfs, loan.mongodb, error);
 }
 
 /* Every write is durable once it is answered. */
@@ -238,7 +298,8 @@ bool gridfs_writer_flush(struct blob_writer *writer, struct error *error)
 {
     struct gridfs_writer *gridfs = writer_of(writer);
     CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
-    return gridfs_borrow(gridfs->blob.store, &loan, error) && store(gridfs, loan.mongodb, error);
+    return gridfs_borrow(gridfs->blob.store, &loan, error) &&
+           store_all(gridfs, loan.mongodb, error);
 }
 
 /* ---- Finishing ---- */
@@ -319,7 +380,7 @@ bool gridfs_writer_finish(struct blob_writer *writer, uint64_t size,
     uint64_t chunks = (size + GRIDFS_CHUNK_SIZE - 1) / GRIDFS_CHUNK_SIZE;
     return gridfs_borrow(gridfs->blob.store, &loan, error) &&
            gridfs_check_turn(loan.mongodb, &gridfs->blob, gridfs->mark.g, error) &&
-           cut(gridfs, loan.mongodb, size, error) && store(gridfs, loan.mongodb, error) &&
+           cut(gridfs, loan.mongodb, size, error) && store_all(gridfs, loan.mongodb, error) &&
            remove_rest(gridfs, loan.mongodb, chunks, error) &&
            count_chunks(gridfs, loan.mongodb, chunks, error) &&
            store_file(gridfs, loan.mongodb, metadata, error);
