@@ -1,0 +1,97 @@
+"""GridFS up and down, in MB/s: ours beside PyMongo's on the same server, in turn.
+
+The server is the one that TEST_MONGODB_URI names, or tests/support/servers/mongodb. Both write
+what they read to a file, in pieces of 64 KiB as a gateway does. Nothing is removed meanwhile, so
+that what is stored already is measured along.
+"""
+
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+from bench import ROOT, median, spread, table
+
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+
+import gridfs  # noqa: E402
+from blobs import Place  # noqa: E402
+from bson import ObjectId  # noqa: E402
+from mongodb import MongoDb  # noqa: E402
+
+SIZE_MB = 100
+ROUNDS = 5
+PIECE = 64 << 10
+
+
+def pieces(stream):
+    while piece := stream.read(PIECE):
+        yield piece
+
+
+def put_with_pymongo(files, path):
+    with open(path, "rb") as stream, files.new_file() as file:
+        for piece in pieces(stream):
+            file.write(piece)
+    return file._id
+
+
+def get_with_pymongo(files, blob, path):
+    with open(path, "wb") as stream:
+        for piece in pieces(files.get(blob)):
+            stream.write(piece)
+
+
+def rate_of(step):
+    start = time.monotonic()
+    step()
+    return SIZE_MB / (time.monotonic() - start)
+
+
+def measure(place, folder):
+    path, out = folder / "sample", folder / "out"
+    path.write_bytes(os.urandom(SIZE_MB * 1_000_000))
+    blobs, files = place.blobs(), gridfs.GridFS(place.mp3s)
+    rates = {"up": ([], []), "down": ([], [])}
+    for number in range(ROUNDS + 1):
+        blob, theirs = ObjectId(), []
+        row = (
+            rate_of(lambda: blobs("put", "video", blob, path)),
+            rate_of(lambda: theirs.append(put_with_pymongo(files, path))),
+            rate_of(lambda: blobs("get", "video", blob, out)),
+            rate_of(lambda: get_with_pymongo(files, theirs[0], out)),
+        )
+        if number > 0:  # the first round warms the server up
+            for figures, rate in zip((*rates["up"], *rates["down"]), row):
+                figures.append(rate)
+    return rates, blobs.peak_mib()
+
+
+def measure_on(uri, ca_file):
+    place = Place(uri, ca_file)
+    try:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            return measure(place, pathlib.Path(folder))
+    finally:
+        place.close()
+
+
+def main():
+    if "TEST_MONGODB_URI" in os.environ:
+        rates, peak = measure_on(os.environ["TEST_MONGODB_URI"], os.environ.get("TEST_CA_FILE"))
+    else:
+        server = MongoDb()
+        try:
+            rates, peak = measure_on(server.uri, server.ca_file)
+        finally:
+            server.stop()
+    table([
+        (f"{SIZE_MB} MB, {ROUNDS} times", "ours, MB/s", "PyMongo, MB/s", "ratio"),
+        *((way, f"{median(ours):.0f} ({spread(ours)})", f"{median(theirs):.0f} ({spread(theirs)})",
+           f"{median(ours) / median(theirs):.2f}") for way, (ours, theirs) in rates.items()),
+    ])
+    print(f"  our peak memory: {peak:.1f} MiB")
+
+
+main()
