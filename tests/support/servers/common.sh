@@ -34,19 +34,25 @@ is_port_used() {
 # choose_ports NAME...: sets each variable, that is not set already, to a port that is free, and
 # remembers it in DIR.
 choose_ports() {
-    local name
+    local name taken=' '
     # shellcheck source=/dev/null
     [ ! -e "$dir/ports" ] || . "$dir/ports"
     for name in "$@"; do
         while [ -z "${!name:-}" ]; do
+            chosen+=("$name")
             printf -v "$name" %d $((20000 + RANDOM % 12000))
-            ! is_port_used "${!name}" || printf -v "$name" ''
+            [[ $taken != *" ${!name} "* ]] && ! is_port_used "${!name}" || printf -v "$name" ''
         done
+        taken+="${!name} "
         echo "$name=${!name}"
     done >"$dir/ports.new"
-    # shellcheck source=/dev/null
-    . "$dir/ports.new"
     mv "$dir/ports.new" "$dir/ports"
+}
+
+chosen=()
+forget_ports() {
+    [ ${#chosen[@]} -eq 0 ] || unset "${chosen[@]}"
+    rm -f "$dir/ports"
 }
 
 # ---- Processes ----
@@ -74,6 +80,7 @@ spawn() {
         mv "$0.new" "$0"
         exec "$@"
     ' "$dir/$name" "$@" >>"$dir/log" 2>&1 </dev/null &
+    disown
     while [ ! -e "$dir/$name" ]; do sleep 0.01; done
 }
 
@@ -108,10 +115,9 @@ wait_until_ready() {
     local tries
     for ((tries = $1 * 20; tries > 0; tries--)); do
         "${@:2}" && return
-        is_alive pid || break
+        is_alive pid || return
         sleep 0.05
     done
-    tail -n 20 "$dir/log" >&2
     return 1
 }
 
@@ -139,11 +145,24 @@ end_watch() {
     [ "$(cat "$dir/owner" 2>/dev/null)" = $$ ] || kill_session owner
 }
 
+# A port may have been taken since it was chosen, so that a server which is new is tried with others.
+try_to_start() {
+    local tries=1
+    [ -e "$dir/ports" ] || tries=3
+    for ((; tries > 0; tries--)); do
+        : >"$dir/log"
+        server_start && return
+        kill_all
+        [ "$tries" -eq 1 ] || forget_ports
+    done
+    tail -n 20 "$dir/log" >&2
+    fail "it does not start"
+}
+
 start() {
     if ! is_alive pid; then
         server_begin
-        : >"$dir/log"
-        server_start || fail "it does not start"
+        try_to_start
         watch_owner "$servers/$(basename "$0")" stop "$dir"
     fi
     server_addresses
@@ -152,6 +171,13 @@ start() {
 
 # What a server needs besides itself; each in DIR/NAME.
 companions=()
+
+kill_all() {
+    local name
+    for name in pid "${companions[@]}"; do
+        kill_session "$name"
+    done
+}
 
 halt() {
     local name
@@ -162,12 +188,9 @@ halt() {
 }
 
 stop() {
-    local name
     [ -e "$dir/server" ] || [ -z "$(ls -A "$dir")" ] || fail "$dir holds something else"
     end_watch
-    for name in pid "${companions[@]}"; do
-        kill_session "$name"
-    done
+    kill_all
     rm -rf "$dir"
 }
 
