@@ -121,8 +121,8 @@ class Host:
             [RELEASE / "tapedeck", *arguments, *sets], capture_output=True, text=True, timeout=60
         )
 
-    def migrate(self, data):
-        result = self.command("migrate", **{"data.dir": data})
+    def migrate(self, data, **options):
+        result = self.command("migrate", **{"data.dir": data, **options})
         assert result.returncode == 0, result.stderr
         return result
 

@@ -218,6 +218,20 @@ def test_an_account_that_may_only_use_the_queues_is_enough(host, broker):
     assert "tapedeck migrate" in handle.do("check")["error"]
 
 
+def test_an_account_that_may_only_make_the_queues_is_enough_to_migrate(host, broker, tmp_path):
+    for name in ("video", "mp3", "video.dead", "mp3.dead"):
+        host.channel.queue_delete(name)
+    ours = "^(video|mp3)(\\.dead)?$"
+    broker.api("PUT", "users/migration", json={"password": "migration", "tags": ""})
+    broker.api(
+        "PUT",
+        f"permissions/{host.name}/migration",
+        json={"configure": ours, "write": "^amq\\.default$", "read": ours},
+    )
+    host.migrate(tmp_path / "migrated", **{"rabbitmq.uri": host.uri(login="migration:migration")})
+    assert host.length("video") == host.length("mp3.dead") == 0
+
+
 # ---- Others' clients ----
 
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define REACH_MS 5000 /* to connect and to be answered, where the caller names no time */
 #define BURY_MS 2000
 /* A queue that is made within some 30 ms of its deletion keeps the consumers of the one before, and
  * gives them messages that they never get (seen with RabbitMQ 3.10.8). */
@@ -44,7 +45,7 @@ bool rabbitmq_try(struct rabbitmq_queue *queue, int64_t until_boot_ms,
 
 static int64_t soon(void)
 {
-    return clock_boot_ms() + RABBITMQ_ANSWER_MS;
+    return clock_boot_ms() + REACH_MS;
 }
 
 static bool rabbitmq_open(const struct config *config, enum job_queue_name name,

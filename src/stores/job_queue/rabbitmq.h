@@ -19,7 +19,6 @@ struct rabbitmq_queue {
     /* Of the outstanding delivery. */
     struct rabbitmq_message message;
     uint64_t tag;
-    uint64_t opening; /* of the channel by which it came */
 
     uint64_t published; /* by the open channel: the number of the last confirm that will come */
 };
@@ -65,7 +64,8 @@ struct rabbitmq_taking {
 };
 /* context is a struct rabbitmq_taking. */
 rabbitmq_work rabbitmq_take;
-/* Can it still be acked? Otherwise it comes back by itself. */
+/* Can it still be acked? Otherwise it comes back by itself. Only the next take opens its channel
+ * anew. */
 bool rabbitmq_is_held(const struct rabbitmq_queue *queue);
 /* To its queue, at once. */
 void rabbitmq_give_back(struct rabbitmq_queue *queue);

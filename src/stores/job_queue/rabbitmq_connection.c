@@ -126,7 +126,7 @@ bool rabbitmq_answered(struct rabbitmq_connection *connection, enum rabbitmq_cha
         return true;
     case AMQP_RESPONSE_SERVER_EXCEPTION:
         if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD)
-            return end_channel(connection, channel, reply.reply.decoded, error);
+            return end_channel(connection, (amqp_channel_t)channel, reply.reply.decoded, error);
         return end_connection(connection, reply.reply.decoded, error);
     default:
         return lose_by_status(connection, reply.library_error, error);
@@ -301,7 +301,6 @@ bool rabbitmq_channel_open(struct rabbitmq_connection *connection, enum rabbitmq
     if (!rabbitmq_answered(connection, channel, amqp_get_rpc_reply(connection->state), error))
         return false;
     connection->is_open[channel] = true;
-    connection->openings[channel]++;
     return true;
 }
 
@@ -480,7 +479,6 @@ static void end_in_order(struct rabbitmq_connection *connection, int64_t timeout
 bool rabbitmq_connection_ready(struct rabbitmq_connection *connection, int64_t until_boot_ms,
                                struct error *error)
 {
-    struct timeval answer = timeval_of(RABBITMQ_ANSWER_MS);
     /* The broker has closed it by now or is about to, or something between us has forgotten it. */
     if (connection->state != NULL &&
         clock_boot_ms() - connection->served_boot_ms > heartbeat_ms(connection))
@@ -489,6 +487,8 @@ bool rabbitmq_connection_ready(struct rabbitmq_connection *connection, int64_t u
         ignore_failure(see_to_all(connection, NULL));
     if (connection->state == NULL && !connect_or_wait(connection, until_boot_ms, error))
         return false;
+    int64_t left_ms = until_boot_ms - clock_boot_ms();
+    struct timeval answer = timeval_of(left_ms < RABBITMQ_ANSWER_MS ? left_ms : RABBITMQ_ANSWER_MS);
     if (amqp_set_rpc_timeout(connection->state, &answer) != AMQP_STATUS_OK)
         abort();
     connection->has_ended = false;

@@ -27,10 +27,9 @@ struct rabbitmq_connection {
     const char *name;              /* borrowed; by it an operator knows us */
     amqp_connection_state_t state; /* owned; NULL: the next use connects */
     bool is_open[RABBITMQ_CHANNEL_COUNT];
-    uint64_t openings[RABBITMQ_CHANNEL_COUNT]; /* so far: which one a delivery came by */
-    char blocked[120];                         /* why the broker takes no messages; "": it does */
-    int64_t served_boot_ms;                    /* heartbeats were last seen to */
-    bool has_ended;                            /* the last failure was the broker's end of it */
+    char blocked[120];      /* why the broker takes no messages; "": it does */
+    int64_t served_boot_ms; /* heartbeats were last seen to */
+    bool has_ended;         /* the last failure was the broker's end of it */
 
     /* While it cannot be made: when to try again, and what to say until then. */
     int64_t retry_boot_ms;
@@ -44,7 +43,8 @@ MUST_CHECK bool rabbitmq_connection_init(struct rabbitmq_connection *connection,
 void rabbitmq_connection_finish(struct rabbitmq_connection *connection); /* a zeroed one is fine */
 
 /* Before every use: connects where it must, within until_boot_ms, and sees to what came in
- * meanwhile. ERROR_UNAVAILABLE at once while it is too early to try again. */
+ * meanwhile. Each question after it is answered by then, or the connection is lost.
+ * ERROR_UNAVAILABLE at once while it is too early to try again. */
 MUST_CHECK bool rabbitmq_connection_ready(struct rabbitmq_connection *connection,
                                           int64_t until_boot_ms, struct error *error);
 /* Without a word: for one that is not trusted any more. */

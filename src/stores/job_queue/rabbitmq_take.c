@@ -23,7 +23,6 @@ static bool receive(struct rabbitmq_queue *queue, uint64_t tag, struct error *er
     if (!rabbitmq_message_read(&queue->connection, RABBITMQ_TAKE, &queue->message, error))
         return false;
     queue->tag = tag;
-    queue->opening = queue->connection.openings[RABBITMQ_TAKE];
     queue->base.has_delivery = true;
     return true;
 }
@@ -95,10 +94,7 @@ bool rabbitmq_take(struct rabbitmq_queue *queue, void *context, struct error *er
 
 bool rabbitmq_is_held(const struct rabbitmq_queue *queue)
 {
-    const struct rabbitmq_connection *connection = &queue->connection;
-    return queue->base.has_delivery && connection->state != NULL &&
-           connection->is_open[RABBITMQ_TAKE] &&
-           connection->openings[RABBITMQ_TAKE] == queue->opening;
+    return queue->base.has_delivery && queue->connection.is_open[RABBITMQ_TAKE];
 }
 
 void rabbitmq_give_back(struct rabbitmq_queue *queue)
