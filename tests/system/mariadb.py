@@ -1,5 +1,6 @@
 """A MariaDB of a test's own, on loopback."""
 
+import getpass
 import os
 import pathlib
 import random
@@ -32,26 +33,35 @@ def free_port():
 
 
 class MariaDb:
-    """Folders of pytest's are for root's eyes alone; the server runs as a user of its own."""
+    """Folders of pytest's are for root's eyes alone; there the server runs as a user of its own."""
 
-    def __init__(self, install=("--auth-root-authentication-method=socket", "--skip-test-db"),
-                 options=SMALL):
+    admin = getpass.getuser()
+    install = (
+        "--auth-root-authentication-method=socket", f"--auth-root-socket-user={admin}",
+        "--skip-test-db",
+    )
+
+    def __init__(self, options=SMALL):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tapedeck-mariadb-"))
         self.folder.chmod(0o755)
+        # A server that starts removes what others have in a folder for temporary tables.
+        self.temporary = self.folder / "tmp"
+        self.temporary.mkdir()
         self.data = self.folder / "data"
         self.socket = self.folder / "sock"
         self.error_log = self.folder / "error.log"
         self.port = free_port()
-        self.options = [*options]
+        self.options = [*options, f"--tmpdir={self.temporary}"]
         self.process = None
-        self.defaults = ["--no-defaults"]
+        install = self.install
         if os.geteuid() == 0:
-            shutil.chown(self.folder, "mysql", "mysql")
+            for folder in (self.folder, self.temporary):
+                shutil.chown(folder, "mysql", "mysql")
             self.options.append("--user=mysql")
             install = (*install, "--user=mysql")
         made = subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}",
-             "--skip-name-resolve", *install],
+             f"--tmpdir={self.temporary}", "--skip-name-resolve", *install],
             capture_output=True, text=True,
         )
         assert made.returncode == 0, made.stdout + made.stderr
@@ -59,7 +69,7 @@ class MariaDb:
     def start(self):
         with open(self.error_log, "ab") as log:
             self.process = subprocess.Popen(
-                ["mariadbd", *self.defaults, *self.options, f"--datadir={self.data}",
+                ["mariadbd", "--no-defaults", *self.options, f"--datadir={self.data}",
                  f"--socket={self.socket}", f"--port={self.port}",
                  f"--pid-file={self.folder}/pid"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -72,9 +82,10 @@ class MariaDb:
         return self.client("SELECT 1").returncode == 0
 
     def client(self, sql, *arguments):
-        """As root, by the socket."""
+        """By the socket, as whoever may do all."""
         return subprocess.run(
-            ["mariadb", "--no-defaults", "-S", str(self.socket), "-N", "-B", *arguments],
+            ["mariadb", "--no-defaults", "-S", self.socket, "-u", self.admin, "-N", "-B",
+             *arguments],
             input=sql, capture_output=True, text=True,
         )
 
@@ -162,8 +173,11 @@ class FreshMariaDb(MariaDb):
     """As unsafe as one can be: root without a password from anywhere, anonymous accounts, a database
     for all, no TLS, every address. It reads `conf.d`, and `restart` restarts it."""
 
+    admin = "root"
+    install = ("--auth-root-authentication-method=normal",)
+
     def __init__(self):
-        super().__init__(install=("--auth-root-authentication-method=normal",))
+        super().__init__()
         self.data.chmod(0o755)
         self.config_folder = self.folder / "conf.d"
         self.config_folder.mkdir()
@@ -184,8 +198,6 @@ class FreshMariaDb(MariaDb):
             setsid mariadbd --defaults-file={defaults} >>{self.error_log} 2>&1 </dev/null &
         """)
         self.restart.chmod(0o755)
-        if os.geteuid() == 0:
-            subprocess.run(["chown", "-R", "mysql:mysql", self.config_folder], check=True)
 
     def start(self):
         subprocess.run([self.restart], check=True)

@@ -14,6 +14,7 @@ from deck import ANNA, Deck
 from mariadb import FreshMariaDb
 from workshop import ROOT
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="deploy/mysql/secure is root's")
 DEPLOY = ROOT / "deploy" / "mysql"
 OK, FAILED = 0, 1
 ADDRESS, ELSEWHERE = "127.0.0.2", "127.0.0.1"
@@ -133,10 +134,6 @@ def root_logs_in_from_the_network(place):
 
 def root_logs_in_from_this_machine_as_anybody(place):
     """By the socket, as another user of the system."""
-    if os.geteuid() != 0:
-        return "root@localhost" in place.server.sql(
-            "SELECT CONCAT(User, '@', Host) FROM mysql.user WHERE plugin <> 'unix_socket'")
-    place.server.folder.chmod(0o755)
     return subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "mariadb", "--no-defaults",
          "-S", place.server.socket, "-u", "root", "-e", "SELECT 1"], capture_output=True,
