@@ -203,7 +203,7 @@ class Copy:
         """The names of the cases that failed; none: it passed."""
         if not one.is_system:
             return self._meson_test(one.test, one.seconds)
-        self.build("build-release", ["tapedeck", "tapedeck-worker", "tests/seed"])
+        self.build("build-release", ["tapedeck", "tapedeck-worker", "tests/seed", "tests/blobs"])
         if one.needs_faults:
             self.build("build-faults", ["tapedeck", "tapedeck-worker"])
         return self._pytest(one.test, one.seconds)
