@@ -1,5 +1,6 @@
 #include "contract.h"
 
+#include "mongodb_place.h"
 #include "mysql_place.h"
 #include "proxy.h"
 
@@ -51,14 +52,15 @@ static const struct server {
     const char *const *namespaces; /* options that keep tests apart; NULL-terminated. NULL: a place
                                     * is made */
     const char *proxied_options;   /* of the URI, for who goes through a proxy */
+    void (*remove)(const char *name); /* what a test made there; NULL: nothing stays */
 } servers[] = {
-    {"mysql", "TEST_MYSQL_URI", "mysql", NULL, ""},
+    {"mysql", "TEST_MYSQL_URI", "mysql", NULL, "", mysql_place_remove},
     {"mongodb", "TEST_MONGODB_URI", "mongodb",
      (const char *const[]){"mongodb.database", "mongodb.videos_database", "mongodb.mp3s_database",
                            NULL},
-     "directConnection=true"},
-    {"rabbitmq", "TEST_RABBITMQ_URI", "rabbitmq", (const char *const[]){NULL}, ""},
-    {"smtp", "TEST_SMTP_URL", "smtp", (const char *const[]){NULL}, ""},
+     "directConnection=true", mongodb_place_remove},
+    {"rabbitmq", "TEST_RABBITMQ_URI", "rabbitmq", (const char *const[]){NULL}, "", NULL},
+    {"smtp", "TEST_SMTP_URL", "smtp", (const char *const[]){NULL}, "", NULL},
 };
 
 #define ASSIGNMENTS_MAX 10
@@ -248,10 +250,10 @@ void contract_finish(struct contract *contract)
 {
     const struct server *server = server_of(contract->backend);
     config_close(contract->config);
-    if (server != NULL && server->namespaces == NULL) {
+    if (server != NULL && server->remove != NULL) {
         char name[64];
         name_after(contract->folder, name);
-        mysql_place_remove(name);
+        server->remove(name);
     }
     nftw(contract->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -83,7 +83,7 @@ static void read_document(const struct id *id, bson_t *out_document)
 static bson_iter_t find(const bson_t *document, const char *path)
 {
     bson_iter_t top;
-    bson_iter_t value;
+    bson_iter_t value = {0};
     if (!bson_iter_init(&top, document) || !bson_iter_find_descendant(&top, path, &value))
         fail_msg("no %s", path);
     return value;
@@ -207,6 +207,10 @@ static void numbers_of_an_operator_are_read(void **state)
     assert_true(record_store_update(store, &read, &error));
 }
 
+/* More than a request's id has room for. */
+#define TEN "1234567890"
+#define LONG_TEXT "{\"$set\": {\"trace.request\": \"" TEN TEN TEN TEN TEN TEN TEN TEN TEN "\"}}"
+
 static void what_cannot_be_read_is_skipped_and_does_not_hide_the_rest(void **state)
 {
     (void)state;
@@ -226,8 +230,7 @@ static void what_cannot_be_read_is_skipped_and_does_not_hide_the_rest(void **sta
         "{\"$set\": {\"options\": 5}}",
         "{\"$set\": {\"options.bitrate_kbps\": \"all\"}}",
         "{\"$set\": {\"holder\": \"me\"}}",
-        "{\"$set\": {\"trace.request\": \"12345678901234567890123456789012345678901234567890"
-        "1234567890123456789012345678901234567890\"}}",
+        LONG_TEXT,
     };
     struct error error = {0};
     struct conversion records[ARRAY_COUNT(damages) + 2];

@@ -68,7 +68,10 @@ static void append_options(bson_t *document, const char *member,
     const json_t *value = NULL;
     bson_t object;
     bson_append_document_begin(document, member, -1, &object);
-    json_object_foreach(json, name, value) append_json(&object, name, value);
+    json_object_foreach(json, name, value)
+    {
+        append_json(&object, name, value);
+    }
     bson_append_document_end(document, &object);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include <errno.h>
 #include <netdb.h>
 #include <openssl/err.h>
@@ -10,6 +11,8 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#define NAME_SIZE 256 /* of a host (RFC 1035, 2.3.4) */
 
 struct probe {
     const struct tls_peer *peer; /* borrowed */
@@ -77,9 +80,10 @@ static bool load_authorities(SSL_CTX *ctx, const char *ca_file)
 /* An address is looked for among the certificate's addresses, all else among its names. */
 static bool expect_host(SSL *ssl, const char *host)
 {
-    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
-    return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1 ||
-           (SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1);
+    char name[NAME_SIZE]; /* the macro below takes no const */
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ||
+           (text_copy(name, sizeof name, host) && SSL_set1_host(ssl, name) == 1 &&
+            SSL_set_tlsext_host_name(ssl, name) == 1);
 }
 
 static bool prepare(struct probe *probe, struct error *error)
