@@ -82,7 +82,6 @@ static void smtp_close(struct mail_sender *sender)
 struct dialogue {
     const struct smtp_sender *smtp; /* borrowed */
     CURL *curl;                     /* owned */
-    char reason[CURL_ERROR_SIZE];   /* the library's words */
 
     /* What was said. */
     struct buffer reply;   /* owned; the server's last one */
@@ -119,7 +118,9 @@ static size_t on_reply(char *line, size_t one, size_t size, void *context)
         buffer_clear(&dialogue->reply);
     dialogue->is_reply_unended = size > 3 && line[3] == '-';
     size_t skipped = dialogue->reply.size == 0 || size < 4 ? 0 : 4;
-    ignore_failure(buffer_append(&dialogue->reply, line + skipped, size - skipped, NULL));
+    size_t room = REPLY_SIZE_MAX - dialogue->reply.size;
+    size_t kept = size - skipped < room ? size - skipped : room;
+    ignore_failure(buffer_append(&dialogue->reply, line + skipped, kept, NULL));
     if (size >= 12 && strncasecmp(line + 4, "SMTPUTF8", 8) == 0)
         dialogue->is_utf8_offered = true;
     return size;
@@ -211,9 +212,10 @@ static void set_options(struct dialogue *dialogue, int timeout_ms)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    /* Name servers may be silent for longer: the thread that asks them is then left to itself. */
+    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)timeout_ms / 1000 + 1);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, dialogue->reason);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_reply);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, dialogue);
     curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_trace);
@@ -261,34 +263,53 @@ static bool is_refused_for_good(const struct dialogue *dialogue, long code)
            !is_login_missing(dialogue);
 }
 
+static const char *complaint_of(const struct dialogue *dialogue, long code)
+{
+    if (is_refused_for_good(dialogue, code))
+        return "refuses it";
+    if (is_login_missing(dialogue))
+        return "offers no login that is known here (PLAIN, LOGIN)";
+    if (is_about_login(code) && !dialogue->has_login)
+        return "wants a login, and none is configured";
+    if (is_about_login(code) || (dialogue->has_login && !dialogue->has_envelope))
+        return "refuses the login";
+    return "does not take it now";
+}
+
 static bool tell_refusal(const struct dialogue *dialogue, long code, struct error *error)
 {
+    enum error_kind kind =
+        is_refused_for_good(dialogue, code) ? ERROR_BAD_INPUT : ERROR_UNAVAILABLE;
     char words[WORDS_SIZE];
     write_words(dialogue, words);
-    if (is_refused_for_good(dialogue, code))
-        return error_set(error, ERROR_BAD_INPUT, "the mail server refuses it: %s", words);
-    if (is_login_missing(dialogue))
-        return error_set(error, ERROR_UNAVAILABLE,
-                         "the mail server offers no login that is known here (PLAIN, LOGIN): %s",
-                         words);
-    if (is_about_login(code) || (dialogue->has_login && !dialogue->has_envelope))
-        return error_set(error, ERROR_UNAVAILABLE, "the mail server refuses the login: %s", words);
-    return error_set(error, ERROR_UNAVAILABLE, "the mail server does not take it now: %s", words);
+    return error_set(error, kind, "the mail server %s: %s", complaint_of(dialogue, code), words);
 }
 
 static bool tell_certificate(const struct dialogue *dialogue, struct error *error)
 {
-    const struct server_uri *uri = &dialogue->smtp->settings.uri;
     long verdict = 0;
     curl_easy_getinfo(dialogue->curl, CURLINFO_SSL_VERIFYRESULT, &verdict);
-    return error_set(error, ERROR_UNAVAILABLE, "the certificate of %s:%u %s", uri->host, uri->port,
+    return error_set(error, ERROR_UNAVAILABLE, "the mail server's certificate %s",
                      tls_complaint(verdict));
 }
 
+/* There is a connection, and nothing was said over it. */
+static bool is_silent(const struct dialogue *dialogue)
+{
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(dialogue->curl, CURLINFO_CONNECT_TIME_T, &connected_us);
+    return connected_us > 0 && dialogue->reply.size == 0;
+}
+
+static bool tell_end(const struct dialogue *dialogue, const char *words, struct error *error)
+{
+    return error_set(error, ERROR_UNAVAILABLE, "the mail server: %s%s", words,
+                     dialogue->is_handed_over ? "; whether it took the mail is not known" : "");
+}
+
+/* Its host is not named: the user is told this too, and the operator knows it. */
 static bool tell(const struct dialogue *dialogue, CURLcode result, struct error *error)
 {
-    const struct server_uri *uri = &dialogue->smtp->settings.uri;
-    const char *outcome = dialogue->is_handed_over ? "; whether it took the mail is not known" : "";
     long code = 0;
     curl_easy_getinfo(dialogue->curl, CURLINFO_RESPONSE_CODE, &code);
     if (dialogue->is_unfit)
@@ -296,21 +317,24 @@ static bool tell(const struct dialogue *dialogue, CURLcode result, struct error 
                          "the mail server takes no address beyond ASCII (SMTPUTF8)");
     if (dialogue->is_too_late)
         return error_set(error, ERROR_UNAVAILABLE, "too late to send: another may have sent it");
-    if (result == CURLE_PEER_FAILED_VERIFICATION)
-        return tell_certificate(dialogue, error);
-    if (result == CURLE_USE_SSL_FAILED)
-        return error_set(error, ERROR_UNAVAILABLE,
-                         "%s:%u offers no TLS (STARTTLS), and without it mails and the password "
-                         "could be read on the way",
-                         uri->host, uri->port);
     if (code >= 400)
         return tell_refusal(dialogue, code, error);
-    if (result == CURLE_OPERATION_TIMEDOUT)
-        return error_set(error, ERROR_UNAVAILABLE, "%s:%u did not answer in time%s", uri->host,
-                         uri->port, outcome);
-    return error_set(error, ERROR_UNAVAILABLE, "%s:%u: %s%s", uri->host, uri->port,
-                     dialogue->reason[0] != '\0' ? dialogue->reason : curl_easy_strerror(result),
-                     outcome);
+    switch (result) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return tell_certificate(dialogue, error);
+    case CURLE_USE_SSL_FAILED:
+        return tell_end(dialogue, "no STARTTLS, without which all could be read on the way", error);
+    case CURLE_SSL_CONNECT_ERROR:
+        return tell_end(dialogue, "no TLS, or none that is known here; is it smtp:// there?",
+                        error);
+    case CURLE_OPERATION_TIMEDOUT:
+        return tell_end(dialogue,
+                        is_silent(dialogue) ? "nothing was said in time; is it smtps:// there?"
+                                            : "no answer in time",
+                        error);
+    default:
+        return tell_end(dialogue, curl_easy_strerror(result), error);
+    }
 }
 
 static bool dialogue_init(struct dialogue *dialogue, const struct smtp_sender *smtp, int timeout_ms,
@@ -335,17 +359,25 @@ static bool dialogue_run(struct dialogue *dialogue, struct error *error)
 
 /* ---- What a sender does ---- */
 
-/* As far as the login: what all mails need. */
-static bool smtp_check(struct mail_sender *sender, struct error *error)
+static bool ask(const struct smtp_sender *smtp, struct error *error)
 {
     CLEANUP(dialogue_finish) struct dialogue dialogue = {0};
-    if (!dialogue_init(&dialogue, smtp_of(sender), CHECK_TIMEOUT_MS, error))
+    if (!dialogue_init(&dialogue, smtp, CHECK_TIMEOUT_MS, error))
         return false;
     curl_easy_setopt(dialogue.curl, CURLOPT_NOBODY, 1L);
     curl_easy_setopt(dialogue.curl, CURLOPT_CUSTOMREQUEST, "NOOP");
     if (!dialogue_run(&dialogue, error))
         return false;
-    return !is_login_missing(&dialogue) || tell_refusal(&dialogue, 0, error);
+    return !is_login_missing(&dialogue) ||
+           error_set(error, ERROR_UNAVAILABLE, "the mail server %s", complaint_of(&dialogue, 0));
+}
+
+/* As far as the login: what all mails need. */
+static bool smtp_check(struct mail_sender *sender, struct error *error)
+{
+    const struct smtp_sender *smtp = smtp_of(sender);
+    const struct server_uri *uri = &smtp->settings.uri;
+    return ask(smtp, error) || error_prefix(error, "%s:%u", uri->host, uri->port);
 }
 
 static bool smtp_send(struct mail_sender *sender, const struct mail *mail, int timeout_ms,

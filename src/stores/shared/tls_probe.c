@@ -113,7 +113,7 @@ const char *tls_complaint(long verdict)
     case X509_V_ERR_CERT_UNTRUSTED:
     case X509_V_ERR_INVALID_CA:
         return "is not signed by one of the authorities (CA) that are trusted here";
-    case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED:
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         return "is for another host name";

@@ -17,8 +17,8 @@ struct tls_peer {
 MUST_CHECK bool tls_probe(const struct tls_peer *peer, int timeout_ms, struct error *error);
 
 /* What is wrong with a certificate, as the end of a sentence, by OpenSSL's verdict (X509_V_ERR_…):
- * for libraries that tell no more than this. X509_V_OK, of a certificate that was refused, is the
- * host name's: that is compared last. */
+ * for libraries that tell no more than this. X509_V_ERR_UNSPECIFIED is taken for the host name's:
+ * libcurl compares that by itself, last, and then leaves this. */
 const char *tls_complaint(long verdict);
 
 /* For options: a PEM file with at least one certificate in it? */
