@@ -395,6 +395,13 @@ def test_the_servers_words_are_made_fit_for_people(workshop):
         assert len(error.encode()) < 240
 
 
+def test_the_servers_words_cannot_change_a_terminal(on):
+    with Liar(greeting=b"554 \x1b[31mno\x07 \xff") as liar:
+        verdict, text = ask(on, liar.options())
+        assert verdict == "FAILED"
+        assert "does not take it now: 554 [31mno \ufffd" in text
+
+
 # ---- doctor, and what is configured ----
 
 
