@@ -64,6 +64,8 @@ class MariaDb:
              f"--tmpdir={self.temporary}", "--skip-name-resolve", *install],
             capture_output=True, text=True,
         )
+        if made.returncode != 0:
+            self.close()
         assert made.returncode == 0, made.stdout + made.stderr
 
     def start(self):
@@ -132,7 +134,11 @@ class TlsMariaDb(MariaDb):
             f"--ssl-key={self.certificate}",
         ]
         self.start()
-        self.make_database("tapedeck")
+        try:
+            self.make_database("tapedeck")
+        except BaseException:
+            self.close()
+            raise
 
     def make_database(self, name):
         self.sql(f"""
