@@ -33,19 +33,28 @@ void http_client_prepare(void)
     pthread_once(&prepared, prepare);
 }
 
+bool http_client_check_url(const char *url, struct error *error)
+{
+    static const char *const schemes[] = {"http://", "https://", "unix:/"};
+    for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
+        if (text_starts_with(url, schemes[i]) && url[strlen(schemes[i])] != '\0' &&
+            strlen(url) < URL_SIZE)
+            return true;
+    }
+    return error_set(error, ERROR_BAD_INPUT,
+                     "\"%.100s\" is no URL: write http://host:port, https://… or unix:/path", url);
+}
+
 /* "unix:/path" becomes a socket, and a URL for the Host header. */
 static bool take_base_url(struct http_client *client, const char *url, struct error *error)
 {
+    if (!http_client_check_url(url, error))
+        return false;
     if (text_starts_with(url, "unix:/")) {
         text_copy(client->base_url, URL_SIZE, "http://localhost");
-        return text_copy(client->socket_path, URL_SIZE, url + strlen("unix:")) ||
-               error_set(error, ERROR_BAD_INPUT, "the path in \"%.100s…\" is too long", url);
+        return text_copy(client->socket_path, URL_SIZE, url + strlen("unix:"));
     }
-    bool is_http = text_starts_with(url, "http://") || text_starts_with(url, "https://");
-    if (!is_http || !text_copy(client->base_url, URL_SIZE, url))
-        return error_set(error, ERROR_BAD_INPUT,
-                         "\"%.100s\" is no URL: write http://host:port, https://… or unix:/path",
-                         url);
+    text_copy(client->base_url, URL_SIZE, url);
     size_t size = strlen(client->base_url);
     if (client->base_url[size - 1] == '/')
         client->base_url[size - 1] = '\0';

@@ -165,6 +165,33 @@ def test_a_misspelled_option_is_an_error_with_a_suggestion(tmp_path):
     assert result.returncode == OK and "TAPEDECK_GATEWAY_LISTNE" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "assignment, words",
+    [
+        ("gateway.listen=foo", '"foo" is no address'),
+        ("ops.listen=foo", '"foo" is no address'),
+        ("auth.listen=unix:", "unix:"),
+        ("gateway.auth_url=ftp://x", "is no URL"),
+        ("gateway.public_url=ftp://x", "http://"),
+        ("mail.from=notanaddress", "address"),
+        ("mail.reply_to=notanaddress", "address"),
+        ("data.dir=", "name a folder"),
+        ("log.level=loud", "expected one of error"),
+        ("mail.timeout=99999999999999d", "too large"),
+    ],
+)
+def test_what_no_service_could_use_is_refused_at_once(assignment, words):
+    result = tapedeck("config", "show", "--set", assignment)
+    assert result.returncode == FAILED, result
+    assert assignment.split("=")[0] in result.stderr and words in result.stderr
+
+
+def test_the_configuration_is_shown_section_by_section():
+    sections = [line.split(".")[0] for line in tapedeck("config", "show").stdout.splitlines()]
+    runs = [section for i, section in enumerate(sections) if sections[i - 1 : i] != [section]]
+    assert len(runs) == len(set(runs))
+
+
 # ---- keys, migrate ----
 
 

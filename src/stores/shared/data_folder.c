@@ -10,12 +10,18 @@ struct data_folder_settings {
     const char *path;
 };
 
+static bool check_path(const char *path, struct error *error)
+{
+    return path[0] != '\0' || error_set(error, ERROR_BAD_INPUT, "name a folder");
+}
+
 const struct config_option data_folder_options[] = {
     {
         .name = "data.dir",
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct data_folder_settings, path, const char *),
         .standard = "/var/lib/tapedeck",
+        .check = check_path,
         .help = "Folder of the embedded backends: databases, blobs, mail. Made where it is "
                 "missing; must lie on a local disk.",
     },
@@ -27,8 +33,6 @@ bool data_folder_get(const struct config *config, const char **out_path, struct 
     struct data_folder_settings settings = {0};
     if (!config_load(config, data_folder_options, &settings, error))
         return false;
-    if (settings.path[0] == '\0')
-        return error_set(error, ERROR_BAD_INPUT, "data.dir is empty: name a folder");
     *out_path = settings.path;
     return true;
 }

@@ -148,6 +148,10 @@ static void durations_and_sizes_need_a_unit(void **state)
     const char *bad_sizes[] = {"4", "4G", "4gib", "16777216TiB", "1 MB"};
     for (size_t i = 0; i < ARRAY_COUNT(bad_sizes); i++)
         assert_false(text_parse_size(bad_sizes[i], &bytes, &error));
+    assert_false(text_parse_duration_ms("99999999999999999999d", &ms, &error));
+    assert_string_equal(error.text, "that is too large a number");
+    assert_false(text_parse_size("16777216TiB", &bytes, &error));
+    assert_string_equal(error.text, "that is too large a number");
     assert_true(text_parse_size("16777215TiB", &bytes, &error));
 }
 
