@@ -72,6 +72,8 @@ def test_the_program_lists_its_commands_and_names_its_version():
         assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE), command
     assert re.fullmatch(r"tapedeck \d+\.\d+\.\d+\n", tapedeck("--version").stdout)
     assert tapedeck().returncode == USAGE
+    assert tapedeck("help", "convert").stdout == tapedeck("convert", "--help").stdout
+    assert tapedeck("help", "convrt").returncode == USAGE
     assert 'did you mean "backup"' in tapedeck("bakcup").stderr
 
 
