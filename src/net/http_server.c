@@ -459,6 +459,7 @@ static int own_status(struct MHD_Connection *transport)
 static void report(struct http_request *request, int status)
 {
     const struct http_server_options *options = &request->server->options;
+    bool is_quiet = options->is_quiet || (request->route != NULL && request->route->is_quiet);
     pthread_mutex_lock(&request->lock);
     const struct http_observation observation = {
         .method = request->method != NULL ? request->method : "",
@@ -470,7 +471,7 @@ static void report(struct http_request *request, int status)
     };
     pthread_mutex_unlock(&request->lock);
     log_request_set(request->id);
-    LOG_EVENT(options->is_quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request",
+    LOG_EVENT(is_quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request",
               FIELD_TEXT("method", observation.method),
               FIELD_TEXT("path", request->target.path != NULL ? request->target.path : ""),
               FIELD_COUNT("status", status), FIELD_COUNT("bytes", observation.sent),

@@ -65,6 +65,7 @@ struct http_route {
     enum http_body_kind body;
     uint64_t body_size_max; /* of HTTP_BODY_SMALL; of a stream, begin() and body() decide */
     bool serves_head;       /* HEAD calls the same handler; the body of the answer is left out */
+    bool is_quiet;          /* its requests are logged as debug: it is asked every few seconds */
 };
 
 /* ---- Server ---- */

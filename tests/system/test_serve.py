@@ -60,6 +60,15 @@ def test_it_is_ready_with_all_four_services_and_private_files(serve):
     assert re.search(r"service=serve event=ready address=http://127.0.0.1:\d+ ", serve.serve.log())
 
 
+def test_a_normal_start_warns_of_nothing_and_tells_of_no_polling(serve):
+    time.sleep(0.5)  # the gateway asks for revocations every 200 ms here
+    lines = serve.serve.log().splitlines()
+    lines = [line for line in lines if "unknown environment variable" not in line]  # the tests' own
+    log = "\n".join(lines)
+    assert "level=warning" not in log and "level=error" not in log, log
+    assert "path=/revocations" not in log and "jwks.json" not in log
+
+
 def test_one_operations_port_shows_all_four(serve):
     ready = requests.get(f"{serve.ops_url}/readyz")
     assert ready.status_code == 200 and ready.json()["ready"] is True
