@@ -83,6 +83,18 @@ def test_upload_size_max(deck):
     nothing_is_left(deck, but=[answer.json()["id"] for answer in fitting])
 
 
+def test_a_body_where_none_is_wanted_is_refused_as_that(deck):
+    [anna, _] = clients(deck)
+    for answer, words in (
+        (anna.delete("/v1/conversions/x", data=b"x" * 100_000), "This call takes no body."),
+        (anna.post("/login", data=b"x" * 100_000), "has at most 4096 bytes"),
+        (anna.post("/login", data=chunks(100_000)), "has at most 4096 bytes"),
+    ):
+        expect(answer, 413, "upload_too_large")
+        assert words in answer.json()["detail"]
+        assert "file" not in answer.json()["title"]
+
+
 def test_uploads_per_user(deck):
     anna, ben = clients(deck, uploads_per_user=2)
     open_uploads = [OpenUpload(deck.client()) for _ in range(2)]
