@@ -381,6 +381,15 @@ def test_a_key_is_visible_ascii(anna, value):
     expect(anna.upload(headers=key(value.encode())), 400, "bad_request")
 
 
+def test_two_keys_are_no_key(deck, anna):
+    upload = Raw(deck, anna, "Idempotency-Key: one", "Idempotency-Key: two", length=3)
+    upload.send(b"abc")
+    status, problem = upload.answer()
+    assert (status, problem["code"]) == (400, "bad_request")
+    assert "more than one Idempotency-Key" in problem["detail"]
+    upload.socket.close()
+
+
 # ---- Gateways that go ----
 
 
