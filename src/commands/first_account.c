@@ -52,8 +52,8 @@ static bool ask_once(struct user_store *users, const char *typed, struct error *
 static bool ask(struct user_store *users, bool *out_is_made, struct error *error)
 {
     *out_is_made = false;
-    fputs("There is no account yet. The first one may do everything; more can be added with\n"
-          "`tapedeck user add`. An empty line leaves it for later.\n",
+    fputs("There is no account yet, so nobody can log in. More can be added with `tapedeck user\n"
+          "add`. An empty line leaves it for later.\n",
           stderr);
     for (int i = 0; i < TRIES_MAX; i++) {
         char typed[CLAIMS_EMAIL_SIZE];
