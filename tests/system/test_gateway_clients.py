@@ -404,6 +404,22 @@ def test_a_killed_gateways_uploads_are_cleaned_up_by_another(own_deck):
     wait_for(lambda: is_gone(deck, conversion), what="that nothing is left")
 
 
+def test_a_killed_gateways_uploads_keep_their_owner_out_for_a_lease_only(own_deck):
+    deck = own_deck
+    options = {"recovery.lease": "2s", "limits.uploads_per_user": "1"}
+    deck.start_gateway(options)
+    anna = deck.client()
+    upload, conversion = begin(deck, anna)
+    upload.send(b"x" * 300_000)
+    expect(anna.upload(), 429, "too_many_uploads")
+    deck.gateway.kill()
+    deck.start_gateway(options)
+    upload.socket.close()
+    anna = deck.client()
+    wait_for(lambda: anna.upload().status_code == 202, SOON_S, "an upload that is let in")
+    assert conversion in open_records(deck)  # and still waits for its due time
+
+
 def is_refused(deck):
     try:
         deck.connect().close()
