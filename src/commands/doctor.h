@@ -35,7 +35,7 @@ doctor_check doctor_check_data_folder, doctor_check_disk, doctor_check_clock, do
 doctor_check doctor_check_records, doctor_check_blobs, doctor_check_queue, doctor_check_users,
     doctor_check_mail;
 /* Who talks to whom. */
-doctor_check doctor_check_auth, doctor_check_encryption;
+doctor_check doctor_check_keys, doctor_check_auth, doctor_check_encryption;
 
 /* Blobs and records, compared both ways; prints each that has no other. False: the stores could not
  * be asked. */

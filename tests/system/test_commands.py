@@ -330,7 +330,7 @@ def test_a_system_that_runs_is_well(served):
     result = served.command("doctor", "--set", "limits.disk_free_min=0")
     assert result.returncode == OK, result
     assert {verdict for verdict, _ in verdicts(result).values()} == {"ok"}
-    assert len(verdicts(result)) == 11
+    assert len(verdicts(result)) == 12
     # Asking changes nothing.
     assert served.serve.stop() == 0
 
@@ -360,6 +360,26 @@ def spoil_mail(served):
     (served.data / "mail").write_text("a file where a folder should be")
 
 
+def spoil_gateway_key(served):
+    (served.data / "gateway.key").write_text("short\n")
+
+
+def open_gateway_key(served):
+    (served.data / "gateway.key").write_text("a-secret-that-is-long-enough\n")
+    (served.data / "gateway.key").chmod(0o644)
+
+
+def open_signing_key(served):
+    assert served.command("keys", "rotate").returncode == OK
+    for path in (served.data / "keys").iterdir():
+        path.chmod(0o640)
+
+
+def spoil_signing_key(served):
+    (served.data / "keys").mkdir()
+    (served.data / "keys" / "a.key.json").write_text("no key")
+
+
 def nothing(_):
     pass
 
@@ -372,6 +392,11 @@ def nothing(_):
         (spoil_accounts, [], "accounts", "tapedeck migrate"),
         (spoil_blobs, [], "blobs", "blobs"),
         (spoil_mail, [], "mail", "mail"),
+        (spoil_gateway_key, [], "keys", "gateway.key: a line of 16 to 256"),
+        (open_gateway_key, [], "keys", "its mode is 644, not 600"),
+        (nothing, ["auth.gateway_key_file=/no/such"], "keys", "/no/such"),
+        (open_signing_key, [], "keys", "its mode is 640, not 600"),
+        (spoil_signing_key, [], "keys", "a.key.json"),
         (nothing, ["limits.disk_free_min=900TiB"], "disk", "limits.disk_free_min"),
         (nothing, ["gateway.auth_url=http://127.0.0.1:1"], "auth", "127.0.0.1:1"),
         (nothing, ["gateway.auth_url=https://localhost:1"], "auth", "localhost:1"),

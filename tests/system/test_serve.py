@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -156,6 +157,41 @@ def test_a_port_in_use_is_said_at_once(served, option):
         line = served.serve.log().splitlines()[-1]
         assert "event=ended" in line and option in line and address in line and "in use" in line
     assert not served.processes()
+
+
+def test_a_gateways_key_that_is_none_is_said_at_once(served):
+    (served.data / "gateway.key").write_text("short\n")
+    for options, words in (
+        ({}, "gateway.key: a line of 16 to 256 visible ASCII characters is expected"),
+        ({"auth.gateway_key_file": "/no/such"}, "/no/such"),
+    ):
+        served.start_serve(options, wait=False)
+        assert served.serve.process.wait(timeout=10) == 1
+        assert "auth.gateway_key_file: " in served.serve.log()
+        assert words in served.serve.log()
+
+
+def test_without_its_worker_it_is_not_ready(served, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(RELEASE / "tapedeck", alone)
+    served.start_serve(build=alone, wait=False)
+    ops = "http://" + served.address_of(served.serve, "ops")
+
+    def converter():
+        services = requests.get(f"{ops}/readyz").json()["services"]
+        return services["converter"] if "checks" in services["converter"] else None
+
+    wait_for_line(served.serve, "not ready: what it needs cannot be used yet")
+    checks = wait_for(converter, what="the converter's checks")["checks"]
+    [worker] = [check for check in checks if check["name"] == "worker"]
+    assert not worker["ok"] and "tapedeck-worker" in worker["reason"]
+    time.sleep(1.5)
+    assert requests.get(f"{ops}/readyz").status_code == 503
+    assert "event=ready address" not in served.serve.log()
+    shutil.copy(RELEASE / "tapedeck-worker", alone)
+    served.wait_until_ready()
+    assert requests.get(f"{ops}/readyz").status_code == 200
 
 
 def test_a_service_that_cannot_start_ends_all(served):

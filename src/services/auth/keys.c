@@ -230,6 +230,35 @@ bool keys_rotate(const struct config *config, char out_key_id[KEYS_ID_SIZE], str
     return make_key(folder, out_key_id, error);
 }
 
+static bool check_file(const char *folder, const char *name, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    struct dated_key key = {0};
+    if (!file_path(path, error, "%s/%s", folder, name))
+        return false;
+    if (!load_key(path, &key, error))
+        return error_prefix(error, "%s", path);
+    token_key_close(key.key);
+    return file_check_secret(path, error);
+}
+
+bool keys_check(const struct config *config, struct error *error)
+{
+    struct keys_settings settings = {0};
+    char folder[FILE_PATH_SIZE];
+    if (!load_settings(config, &settings, folder, error))
+        return false;
+    DIR *directory = opendir(folder);
+    if (directory == NULL)
+        return errno == ENOENT || error_set_errno(error, errno, "open %s", folder);
+    bool are_well = true;
+    for (const struct dirent *entry = readdir(directory); are_well && entry != NULL;
+         entry = readdir(directory))
+        are_well = !is_key_file(entry->d_name) || check_file(folder, entry->d_name, error);
+    closedir(directory);
+    return are_well;
+}
+
 static bool is_same(const struct key_list *a, const struct key_list *b)
 {
     if (a->count != b->count)
