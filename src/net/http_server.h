@@ -71,7 +71,9 @@ struct http_route {
 /* ---- Server ---- */
 
 struct http_limits {
-    unsigned connections_max;  /* each needs up to 64 KiB, and 512 KiB while bytes wait in it */
+    unsigned connections_max;  /* each needs up to 64 KiB, and 512 KiB while bytes wait in it. Near
+                                  it, a new one takes the place of the one that has asked for
+                                  nothing for the longest time */
     size_t header_size_max;    /* request line and headers; more is 431; at most 48 KiB */
     int64_t header_timeout_ms; /* from the connection, or the request's first byte, to the last
                                   header */

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 import media
 from deck import BEN, Deck, expect
@@ -220,6 +221,29 @@ def test_a_client_that_does_not_wait_sees_the_refusal_too(deck, anna):
 
 
 # ---- Slow ----
+
+
+def test_connections_that_ask_for_nothing_keep_nobody_out(own_deck):
+    deck = own_deck
+    deck.start_gateway({"gateway.connections_max": "64"})
+    anna = deck.client()
+    upload, _ = begin(deck, anna, length=1000)
+    unfinished = (
+        b"", b"GET / HTTP/1.1\r\nHost: a\r\n",
+        b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\nabc",
+    )
+    idle = []
+    for i in range(300):
+        idle.append(deck.connect())
+        idle[-1].sendall(unfinished[i % 3])
+    for _ in range(3):
+        begun = time.monotonic()
+        assert requests.get(f"{deck.url}/c/{'0' * 24}").status_code == 200
+        assert time.monotonic() - begun < 3
+    upload.send(b"x" * 1000)  # what has been asked for is not cut
+    assert upload.answer()[0] == 202
+    for connection in idle:
+        connection.close()
 
 
 def memory_kib(service):

@@ -50,7 +50,9 @@ const struct config_option gateway_options[] = {
         .standard = "2000",
         .least = 1,
         .most = CONNECTIONS_MAX,
-        .help = "Connections open at once; further clients wait.",
+        .help =
+            "Connections open at once. Near it, those that have asked for nothing for the longest "
+            "time are closed for new ones; where there are none of these, clients wait.",
     },
     {
         .name = "gateway.trust_forwarded_for",
