@@ -308,7 +308,34 @@ def test_a_backup_never_writes_over_another(on, tmp_path):
 def test_a_backup_of_nothing_leaves_nothing(on, tmp_path):
     result = on("backup", tmp_path / "copy")
     assert result.returncode == FAILED and result.stderr
-    assert not (tmp_path / "copy").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_that_failed_leaves_nothing(on, tmp_path):
+    assert on("migrate").returncode == OK
+    spoil_blobs(on)
+    for _ in range(2):
+        result = on("backup", tmp_path / "copy")
+        assert result.returncode == FAILED and "blobs" in result.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_backup_needs_a_name(on, tmp_path, monkeypatch):
+    assert on("migrate").returncode == OK
+    monkeypatch.chdir(tmp_path)
+    assert on("backup", "").returncode == USAGE
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_what_is_done_to_a_copys_keys_and_mails_is_not_done_to_the_system(on, tmp_path):
+    assert on("migrate").returncode == OK
+    for name in ("gateway.key", "keys/a.key.json", "mail/new/1"):
+        (on.data / name).parent.mkdir(parents=True, exist_ok=True)
+        (on.data / name).write_text("small")
+    assert on("backup", tmp_path / "copy").returncode == OK
+    for name in ("gateway.key", "keys/a.key.json", "mail/new/1"):
+        assert not (tmp_path / "copy" / name).samefile(on.data / name)
+        assert (tmp_path / "copy" / name).read_text() == "small"
 
 
 # ---- doctor ----
