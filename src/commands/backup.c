@@ -195,7 +195,7 @@ static bool give_name(const struct backup *backup, struct error *error)
 static bool run(struct backup *backup, struct error *error)
 {
     if (!data_folder_get(backup->session->config, &backup->data, error) ||
-        !make_folder(backup, error))
+        !data_folder_check(backup->data, error) || !make_folder(backup, error))
         return false;
     if (copy_databases(backup, error) && copy_blobs(backup, error) &&
         copy_files_of_all(backup, error) && give_name(backup, error))

@@ -36,13 +36,18 @@ static const char help[] =
     "  openssl rand -hex 12 | tee password | tapedeck user add robot@example.org\n"
     "  tapedeck user import --config /etc/tapedeck.ini accounts.csv\n";
 
-/* Brought to this version's schema first: the first account is often made before the first
- * `tapedeck serve`. */
 static bool open_users(const struct session *session, struct user_store **out_users,
                        struct error *error)
 {
-    return user_store_migrate(session->config, error) &&
-           user_store_open(session->config, out_users, error);
+    return user_store_open(session->config, out_users, error);
+}
+
+/* Brought to this version's schema first: the first account is often made before the first
+ * `tapedeck serve`. */
+static bool make_users(const struct session *session, struct user_store **out_users,
+                       struct error *error)
+{
+    return user_store_migrate(session->config, error) && open_users(session, out_users, error);
 }
 
 static int add(struct session *session)
@@ -56,7 +61,7 @@ static int add(struct session *session)
     if (!session_has_arguments(session, 1, "tapedeck user add EMAIL [--admin]"))
         return COMMAND_USAGE;
     bool succeeded = accounts_check_email(session->line.rest[0], email, &error) &&
-                     open_users(session, &users, &error) &&
+                     make_users(session, &users, &error) &&
                      password_prompt(email, password, &error) &&
                      accounts_create(users, email, password, is_admin, &user, &error);
     sodium_memzero(password, sizeof password);
@@ -178,7 +183,7 @@ static int import(struct session *session)
     CLEANUP(user_store_closep) struct user_store *users = NULL;
     if (!session_has_arguments(session, 1, "tapedeck user import FILE"))
         return COMMAND_USAGE;
-    if (!open_users(session, &users, &error))
+    if (!make_users(session, &users, &error))
         return session_fail(session, &error);
     struct user_import_counts counts = {0};
     if (!user_import(users, session->line.rest[0], &counts, &error))

@@ -77,6 +77,82 @@ def test_the_program_lists_its_commands_and_names_its_version():
     assert 'did you mean "backup"' in tapedeck("bakcup").stderr
 
 
+# ---- The data folder ----
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+
+
+def without_capabilities(*arguments):
+    """As a user for whom a folder's mode counts."""
+    return subprocess.run(
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", RELEASE / "tapedeck", *arguments],
+        capture_output=True, text=True, timeout=60, input="a good password\n",
+    )
+
+
+ON_DATA = (
+    ("user", "list"), ("user", "disable", "x@example.org"), ("keys", "rotate"),
+    ("queue", "dead", "list"), ("doctor", "--orphans"), ("backup", "copy"),
+)
+MAKES_DATA = (("user", "add", "x@example.org"), ("migrate",), ("serve",), ("auth",))
+
+
+@pytest.mark.parametrize("arguments", ON_DATA)
+def test_only_what_needs_a_new_data_folder_makes_one(on, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = on(*arguments)
+    assert result.returncode == FAILED, result
+    assert f"there is no folder {on.data}" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_root
+@pytest.mark.parametrize("arguments", ON_DATA + MAKES_DATA)
+def test_nobody_makes_files_that_the_folders_user_cannot_read(on, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert on("migrate").returncode == OK
+    before = sorted(tmp_path.rglob("*"))
+    os.chown(on.data, 4321, 4321)
+    result = on(*arguments, text="a good password\n")
+    assert result.returncode == FAILED, result
+    assert "sudo -u '#4321'" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@needs_root
+@pytest.mark.parametrize("arguments", ON_DATA + MAKES_DATA)
+def test_a_data_folder_that_cannot_be_written_to_is_named(on, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert on("migrate").returncode == OK
+    on.data.chmod(0o500)
+    result = without_capabilities(*arguments, "--set", f"data.dir={on.data}")
+    assert result.returncode == FAILED, result
+    assert f"{on.data} cannot be written to: Permission denied" in result.stderr
+
+
+def test_a_folder_of_other_things_becomes_no_data_folder(tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to grandma").touch()
+    for path, words in (
+        (tmp_path / "letters", "holds other things"),
+        (tmp_path / "letters" / "to grandma", "not a folder"),
+    ):
+        for command in (("serve",), ("migrate",), ("user", "add", "x@example.org")):
+            result = tapedeck(*command, "--set", f"data.dir={path}")
+            assert result.returncode == FAILED and words in result.stderr, result
+    assert [path.name for path in (tmp_path / "letters").iterdir()] == ["to grandma"]
+    (tmp_path / "disk" / "lost+found").mkdir(parents=True)
+    assert tapedeck("migrate", "--set", f"data.dir={tmp_path / 'disk'}").returncode == OK
+
+
+def test_a_folder_of_everybodys_becomes_no_data_folder(on):
+    on.data.mkdir()
+    on.data.chmod(0o1777)
+    result = on("serve")
+    assert result.returncode == FAILED and "by everybody" in result.stderr
+    assert list(on.data.iterdir()) == []
+
+
 # ---- user ----
 
 
@@ -111,6 +187,7 @@ def test_accounts_are_made_listed_and_changed(on):
     ],
 )
 def test_what_is_wrong_with_an_account_is_said(on, arguments, text, words):
+    assert on("migrate").returncode == OK
     result = on("user", *arguments, text=text)
     assert result.returncode == FAILED and words in result.stderr, result
     assert users(on) == {}

@@ -220,7 +220,8 @@ bool keys_rotate(const struct config *config, char out_key_id[KEYS_ID_SIZE], str
     char folder[FILE_PATH_SIZE];
     CLEANUP(key_list_clear) struct key_list list = {0};
     if (!load_settings(config, &settings, folder, error) ||
-        !file_make_folder(folder, 0700, error) || !load_folder(folder, &list, error))
+        !file_make_folder(folder, 0700, error) || !data_folder_check(folder, error) ||
+        !load_folder(folder, &list, error))
         return false;
     remove_ended(folder, &list, settings.token_lifetime_ms);
     if (list.count == KEYS_MAX)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -198,6 +199,15 @@ static bool open_handle(struct sqlite_database *database, struct error *error)
     return set_pragmas(database, error);
 }
 
+/* SQLite itself says no more of it than "unable to open database file". */
+static bool check_folder(const struct sqlite_database *database, struct error *error)
+{
+    char folder[FILE_PATH_SIZE];
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(database->path, '/') - database->path),
+             database->path);
+    return data_folder_check(folder, error);
+}
+
 /* Open, with a schema that we know. A file that is missing is told from one that cannot be opened:
  * it is the first thing that goes wrong for everybody. */
 static bool make_ready(struct sqlite_database *database, struct error *error)
@@ -207,6 +217,8 @@ static bool make_ready(struct sqlite_database *database, struct error *error)
         close_handle(database);
     if (database->handle != NULL)
         return true;
+    if (!check_folder(database, error))
+        return false;
     if (access(database->path, F_OK) != 0 && errno == ENOENT)
         return error_set(error, ERROR_UNAVAILABLE,
                          "%s: there is no %s yet; run `tapedeck migrate` (`tapedeck serve` does it "
