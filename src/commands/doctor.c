@@ -12,7 +12,7 @@ static const char help[] =
     "its schema, mail, auth and its keys, the confined worker, the clock, and whether passwords "
     "travel\n"
     "unencrypted. Says what to do about each failure; the exit status is 1 if there is one. To be\n"
-    "run as the user that the services run as; changes nothing.\n\n"
+    "run as the user that the services run as; changes nothing that is there.\n\n"
     "--orphans  compares blobs and records both ways instead, and lists those that have no other.\n"
     "           Reads every record: minutes where there are millions\n\n"
     "Example:\n"

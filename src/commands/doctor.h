@@ -12,7 +12,7 @@ enum doctor_verdict {
     DOCTOR_FAILED,
 };
 
-#define DOCTOR_TEXT_SIZE 400
+#define DOCTOR_TEXT_SIZE 1000
 
 struct doctor {
     const struct session *session; /* borrowed */

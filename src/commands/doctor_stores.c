@@ -8,9 +8,14 @@
 #include "stores/record_store/record_store.h"
 #include "stores/user_store/user_store.h"
 
-#define SCHEMA_ADVICE                                                                              \
-    "If it was never there or is of an older version: `tapedeck migrate`. `tapedeck serve` does "  \
-    "that by itself."
+/* What is to be migrated says so itself; what is damaged is past that. */
+static enum doctor_verdict fail(struct doctor *doctor, const struct error *error)
+{
+    return doctor_fail(doctor, error,
+                       error->kind == ERROR_INTERNAL
+                           ? "It is damaged: stop the system and put a backup in its place."
+                           : "");
+}
 
 /* Opening an embedded store can make its files, which must be its user's. */
 static enum doctor_verdict skip(struct doctor *doctor)
@@ -29,7 +34,7 @@ enum doctor_verdict doctor_check_records(struct doctor *doctor)
     if (!record_store_open(doctor->session->config, &records, &error) ||
         !record_store_check(records, &error) ||
         !record_store_count(records, &queued, INT32_MAX, &count, &error))
-        return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+        return fail(doctor, &error);
     return doctor_say(doctor, DOCTOR_OK,
                       "reachable, of a schema that this version knows; %lld queued",
                       (long long)count);
@@ -57,7 +62,7 @@ enum doctor_verdict doctor_check_queue(struct doctor *doctor)
         CLEANUP(job_queue_closep) struct job_queue *queue = NULL;
         if (!job_queue_open(doctor->session->config, names[i], &queue, &error) ||
             !job_queue_check(queue, &error))
-            return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+            return fail(doctor, &error);
     }
     return doctor_say(doctor, DOCTOR_OK, "both queues can be reached");
 }
@@ -72,7 +77,7 @@ enum doctor_verdict doctor_check_users(struct doctor *doctor)
         return skip(doctor);
     if (!user_store_open(doctor->session->config, &users, &error) ||
         !user_store_check(users, &error) || !user_store_list(users, "", 1, &first, &count, &error))
-        return doctor_fail(doctor, &error, SCHEMA_ADVICE);
+        return fail(doctor, &error);
     return count != 0
                ? doctor_say(doctor, DOCTOR_OK, "reachable, of a schema that this version knows")
                : doctor_say(doctor, DOCTOR_WARNING,

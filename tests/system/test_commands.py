@@ -492,7 +492,7 @@ def nothing(_):
     "spoil, options, check, words",
     [
         (spoil_rights, [], "data folder", "chmod 700"),
-        (spoil_records, [], "records", "records.db"),
+        (spoil_records, [], "records", "put a backup in its place"),
         (spoil_accounts, [], "accounts", "tapedeck migrate"),
         (spoil_blobs, [], "blobs", "blobs"),
         (spoil_mail, [], "mail", "mail"),
@@ -519,6 +519,65 @@ def test_what_is_broken_is_found_with_advice(served, spoil, options, check, word
     assert found[check][0] == "FAILED" and words in found[check][1], found
     others = {name for name, (verdict, _) in found.items() if verdict == "FAILED"} - {check}
     assert others == set(), found
+
+
+def as_nobody(served, *arguments):
+    """A command of another user than the data folder's: ours, on a folder of somebody else."""
+    os.chown(served.data, 4321, 4321)
+    return served.command(*arguments)
+
+
+@needs_root
+def test_another_user_is_told_what_to_run_instead(served):
+    result = as_nobody(served, "doctor", "--set", "limits.disk_free_min=1GiB")
+    found = verdicts(result)
+    assert found["data folder"][0] == "FAILED"
+    assert (
+        "sudo -u '#4321' tapedeck doctor --set 'limits.disk_free_min=1GiB' "
+        f"--set 'data.dir={served.data}'" in found["data folder"][1]
+    )
+    assert found["auth"] == ("-", "see data folder")
+
+
+def test_asking_makes_nothing(on):
+    assert on("migrate").returncode == OK
+    (on.data / "lock").unlink(missing_ok=True)
+    on("doctor")
+    assert not (on.data / "lock").exists()
+
+
+@needs_root
+def test_a_disk_that_is_read_only_is_found(served):
+    served.data.chmod(0o500)
+    result = without_capabilities("doctor", "--set", f"data.dir={served.data}")
+    found = verdicts(result)
+    assert found["data folder"][0] == "FAILED"
+    assert "cannot be written to" in found["data folder"][1] and "migrate" not in result.stdout
+
+
+# What a mount of FUSE says of itself.
+FUSE = """
+#include <sys/vfs.h>
+int statfs64(const char *path, struct statfs64 *status)
+{
+    (void)path;
+    *status = (struct statfs64){.f_type = 0x65735546, .f_bavail = 1 << 30, .f_bsize = 4096};
+    return 0;
+}
+"""
+
+
+def test_a_folder_on_fuse_may_be_well(on, tmp_path):
+    assert on("migrate").returncode == OK
+    (tmp_path / "fuse.c").write_text(FUSE)
+    command = ["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", "fuse.so", "fuse.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    result = tapedeck(
+        "doctor", "--set", f"data.dir={on.data}",
+        environment={"LD_PRELOAD": str(tmp_path / "fuse.so")},
+    )
+    verdict, found = verdicts(result)["data folder"]
+    assert verdict == "warning" and "FUSE" in found
 
 
 def test_a_missing_worker_is_found(served, tmp_path):
