@@ -70,6 +70,11 @@ def test_a_normal_start_warns_of_nothing_and_tells_of_no_polling(serve):
     assert "path=/revocations" not in log and "jwks.json" not in log
 
 
+def test_a_socket_file_is_named_as_what_it_is(served, tmp_path):
+    served.start_serve({"gateway.listen": f"unix:{tmp_path}/gateway"})
+    assert served.url == f"unix:{tmp_path}/gateway"
+
+
 def test_one_operations_port_shows_all_four(serve):
     ready = requests.get(f"{serve.ops_url}/readyz")
     assert ready.status_code == 200 and ready.json()["ready"] is True
