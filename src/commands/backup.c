@@ -6,6 +6,7 @@
 
 #include "commands/commands.h"
 #include "commands/copy_files.h"
+#include "commands/say.h"
 #include "commands/session.h"
 
 #include "base/file.h"
@@ -55,7 +56,7 @@ static bool is_server(const struct error *error)
 {
     if (error->kind != ERROR_BAD_INPUT)
         return false;
-    fprintf(stderr, "not copied: %s\n", error->text);
+    say("not copied: %s", error->text);
     return true;
 }
 

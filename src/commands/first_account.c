@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "commands/password_prompt.h"
+#include "commands/say.h"
 #include "services/auth/accounts.h"
 #include <signal.h>
 #include <sodium.h>
@@ -44,7 +45,7 @@ static bool ask_once(struct user_store *users, const char *typed, struct error *
                      accounts_create(users, email, password, true, &user, error);
     sodium_memzero(password, sizeof password);
     if (succeeded)
-        fprintf(stderr, "Added %s.\n", user.email);
+        say("Added %s.", user.email);
     return succeeded;
 }
 
@@ -70,7 +71,7 @@ static bool ask(struct user_store *users, bool *out_is_made, struct error *error
             *error = cause;
             return false;
         }
-        fprintf(stderr, "%s\n", cause.text);
+        say("%s", cause.text);
     }
     return true;
 }

@@ -130,6 +130,26 @@ def test_a_data_folder_that_cannot_be_written_to_is_named(on, arguments, tmp_pat
     assert f"{on.data} cannot be written to: Permission denied" in result.stderr
 
 
+@needs_root
+def test_a_database_that_cannot_be_opened_is_named_with_the_reason(on):
+    assert on("migrate").returncode == OK
+    (on.data / "users.db").chmod(0)
+    result = without_capabilities("user", "list", "--set", f"data.dir={on.data}")
+    assert result.returncode == FAILED
+    assert re.search(rf"{on.data}/users.db: .*: Permission denied", result.stderr), result
+
+
+@needs_root
+def test_keys_are_made_by_their_folders_user(on, tmp_path):
+    assert on("migrate").returncode == OK
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    os.chown(keys, 4321, 4321)
+    result = on("keys", "rotate", "--set", f"auth.keys_dir={keys}")
+    assert result.returncode == FAILED and "sudo -u '#4321'" in result.stderr
+    assert list(keys.iterdir()) == []
+
+
 def test_a_folder_of_other_things_becomes_no_data_folder(tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "to grandma").touch()

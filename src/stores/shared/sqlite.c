@@ -87,6 +87,10 @@ static bool fail(struct sqlite_database *database, int result, struct error *err
     if (has_no_room)
         return error_set_failure(error, ERROR_TOO_LARGE, &FAILURE_DISK_FULL, "%s: no room: %s",
                                  database->path, text);
+    /* SQLite's own text is no more than "unable to open database file". */
+    int errno_value = database->handle == NULL ? 0 : sqlite3_system_errno(database->handle);
+    if ((result & 0xff) == SQLITE_CANTOPEN && errno_value != 0)
+        return error_set(error, kind, "%s: %s: %s", database->path, text, strerror(errno_value));
     return error_set(error, kind, "%s: %s", database->path, text);
 }
 
@@ -199,7 +203,6 @@ static bool open_handle(struct sqlite_database *database, struct error *error)
     return set_pragmas(database, error);
 }
 
-/* SQLite itself says no more of it than "unable to open database file". */
 static bool check_folder(const struct sqlite_database *database, struct error *error)
 {
     char folder[FILE_PATH_SIZE];
