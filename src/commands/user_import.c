@@ -6,7 +6,6 @@
 #include "commands/say.h"
 #include "services/auth/accounts.h"
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 static void wipe(struct buffer *bytes)
