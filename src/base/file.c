@@ -125,6 +125,18 @@ bool file_load(const char *path, struct buffer *out_bytes, struct error *error)
     return true;
 }
 
+bool file_check_secret(const char *path, struct error *error)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return error_set_errno(error, errno, "%s", path);
+    mode_t unwanted = status.st_uid == geteuid() ? 077 : 027;
+    if ((status.st_mode & unwanted) == 0)
+        return true;
+    return error_set(error, ERROR_DENIED, "%s is open to others: its mode is %03o, not 600", path,
+                     (unsigned)status.st_mode & 0777);
+}
+
 bool file_sync(int fd, struct error *error)
 {
     while (fsync(fd) != 0)

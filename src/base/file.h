@@ -30,6 +30,10 @@ MUST_CHECK bool file_load(const char *path, struct buffer *out_bytes, struct err
 MUST_CHECK bool file_save(const char *path, mode_t mode, const void *bytes, size_t size,
                           struct error *error);
 
+/* ERROR_DENIED: others than its owner may read or change the file of a secret. The group may read
+ * one that is somebody else's, or nobody but that one could. */
+MUST_CHECK bool file_check_secret(const char *path, struct error *error);
+
 MUST_CHECK bool file_sync(int fd, struct error *error);
 MUST_CHECK bool file_sync_folder(const char *path, struct error *error);
 /* Makes the folder, and its parents, where it is missing; mode for those it makes. */

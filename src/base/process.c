@@ -303,6 +303,22 @@ bool process_signals_open(const int *signals, int *out_fd, struct error *error)
     return true;
 }
 
+void process_die_of_signal(int signals_fd)
+{
+    struct signalfd_siginfo taken;
+    struct pollfd wait = {.fd = signals_fd, .events = POLLIN};
+    if (poll(&wait, 1, 0) <= 0 || read(signals_fd, &taken, sizeof taken) != (ssize_t)sizeof taken)
+        return;
+    int number = (int)taken.ssi_signo;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    signal(number, SIG_DFL);
+    raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    _exit(128 + number); /* the first process of a container is not ended by a signal's default */
+}
+
 void process_raise_fd_limit(void)
 {
     struct rlimit limit;

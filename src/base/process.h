@@ -44,6 +44,10 @@ void process_describe_status(int status, char out_text[PROCESS_STATUS_SIZE]);
  * had ignored stays so. */
 MUST_CHECK bool process_signals_open(const int *signals, int *out_fd, struct error *error);
 
+/* Where one of these signals has come, ends this process by it, as shells expect of a program that
+ * was interrupted; else returns. */
+void process_die_of_signal(int signals_fd);
+
 /* As many descriptors as the system lets this process have: connections and uploads take some each,
  * and the usual limit of 1024 is for programs that use select(). */
 void process_raise_fd_limit(void);

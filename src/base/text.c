@@ -167,6 +167,26 @@ bool text_escape_html(const char *text, struct buffer *out_text, struct error *e
     return true;
 }
 
+bool text_escape_terminal(const char *text, struct buffer *out_text, struct error *error)
+{
+    size_t size_before = out_text->size;
+    size_t used;
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at += used) {
+        uint32_t character = 0;
+        size_t size = utf8_decode(at, strlen((const char *)at), &character);
+        bool is_shown = size != 0 && !is_left_out(character);
+        used = size != 0 ? size : 1;
+        bool added = !is_shown || buffer_append(out_text, at, used, error);
+        for (size_t i = 0; !is_shown && added && i < used; i++)
+            added = buffer_append_format(out_text, error, "\\x%02x", at[i]);
+        if (!added) {
+            buffer_truncate(out_text, size_before);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_unreserved(unsigned char byte)
 {
     bool is_letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');

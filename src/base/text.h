@@ -45,5 +45,9 @@ void text_format_length_for_people(double seconds, char out_text[TEXT_UNIT_SIZE]
 
 /* & < > " ' as character references. */
 MUST_CHECK bool text_escape_html(const char *text, struct buffer *out_text, struct error *error);
+/* For a terminal: control characters, as text_clean() knows them, and bytes that are not UTF-8 as
+ * \xHH, so that a file's name cannot give orders. */
+MUST_CHECK bool text_escape_terminal(const char *text, struct buffer *out_text,
+                                     struct error *error);
 /* RFC 3986: all but unreserved characters as %XX. */
 MUST_CHECK bool text_escape_percent(const char *text, struct buffer *out_text, struct error *error);

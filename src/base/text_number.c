@@ -47,44 +47,67 @@ static const struct unit size_units[] = {
     {"KiB", UINT64_C(1) << 10},   {"kB", UINT64_C(1000)},          {"B", UINT64_C(1)},
 };
 
-static bool read_quantity(const char *text, const struct unit *units, size_t unit_count,
-                          uint64_t most, uint64_t *out_quantity)
+struct quantity {
+    const struct unit *units;
+    size_t unit_count;
+    uint64_t most;
+    const char *expected;
+};
+
+static const struct quantity durations = {
+    .units = duration_units,
+    .unit_count = ARRAY_COUNT(duration_units),
+    .most = INT64_MAX,
+    .expected = "expected a whole number with its unit, ms s m h or d, like 30s",
+};
+
+static const struct quantity sizes = {
+    .units = size_units,
+    .unit_count = ARRAY_COUNT(size_units),
+    .most = UINT64_MAX,
+    .expected = "expected a whole number with its unit, B kB KiB MB MiB GB GiB TB or TiB, like "
+                "4GiB",
+};
+
+static const struct unit *find_unit(const struct quantity *quantity, const char *name)
+{
+    for (size_t i = 0; i < quantity->unit_count; i++) {
+        if (strcmp(name, quantity->units[i].name) == 0)
+            return &quantity->units[i];
+    }
+    return NULL;
+}
+
+static bool read_quantity(const char *text, const struct quantity *quantity, uint64_t *out_number,
+                          struct error *error)
 {
     if (strcmp(text, "0") == 0 || strcmp(text, "off") == 0) {
-        *out_quantity = 0;
+        *out_number = 0;
         return true;
     }
+    size_t digit_count = strspn(text, "0123456789");
+    const struct unit *unit = find_unit(quantity, text + digit_count);
     uint64_t number;
-    if (!read_digits(&text, &number))
-        return false;
-    for (size_t i = 0; i < unit_count; i++) {
-        if (strcmp(text, units[i].name) != 0)
-            continue;
-        if (number > most / units[i].factor)
-            return false;
-        *out_quantity = number * units[i].factor;
-        return true;
-    }
-    return false;
+    if (digit_count == 0 || unit == NULL)
+        return error_set(error, ERROR_BAD_INPUT, "%s", quantity->expected);
+    if (!read_digits(&text, &number) || number > quantity->most / unit->factor)
+        return error_set(error, ERROR_BAD_INPUT, "that is too large a number");
+    *out_number = number * unit->factor;
+    return true;
 }
 
 bool text_parse_duration_ms(const char *text, int64_t *out_ms, struct error *error)
 {
     uint64_t ms;
-    if (!read_quantity(text, duration_units, ARRAY_COUNT(duration_units), INT64_MAX, &ms))
-        return error_set(error, ERROR_BAD_INPUT,
-                         "expected a whole number with its unit, ms s m h or d, like 30s");
+    if (!read_quantity(text, &durations, &ms, error))
+        return false;
     *out_ms = (int64_t)ms;
     return true;
 }
 
 bool text_parse_size(const char *text, uint64_t *out_bytes, struct error *error)
 {
-    if (!read_quantity(text, size_units, ARRAY_COUNT(size_units), UINT64_MAX, out_bytes))
-        return error_set(error, ERROR_BAD_INPUT,
-                         "expected a whole number with its unit, B kB KiB MB MiB GB GiB TB or TiB, "
-                         "like 4GiB");
-    return true;
+    return read_quantity(text, &sizes, out_bytes, error);
 }
 
 static void format_quantity(uint64_t quantity, const struct unit *units,

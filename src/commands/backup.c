@@ -6,6 +6,7 @@
 
 #include "commands/commands.h"
 #include "commands/copy_files.h"
+#include "commands/say.h"
 #include "commands/session.h"
 
 #include "base/file.h"
@@ -55,7 +56,7 @@ static bool is_server(const struct error *error)
 {
     if (error->kind != ERROR_BAD_INPUT)
         return false;
-    fprintf(stderr, "not copied: %s\n", error->text);
+    say("not copied: %s", error->text);
     return true;
 }
 
@@ -176,7 +177,9 @@ static bool make_folder(struct backup *backup, struct error *error)
         return false;
     if (!copy_files_is_free(backup->folder))
         return error_set(error, ERROR_CONFLICT,
-                         "%.150s is left of a backup that did not end: remove it", backup->folder);
+                         "%.150s is left of a backup that was killed, or of one that runs: remove "
+                         "it if there is none",
+                         backup->folder);
     return file_make_folder(backup->folder, 0700, error);
 }
 
@@ -192,10 +195,14 @@ static bool give_name(const struct backup *backup, struct error *error)
 
 static bool run(struct backup *backup, struct error *error)
 {
-    return data_folder_get(backup->session->config, &backup->data, error) &&
-           make_folder(backup, error) && copy_databases(backup, error) &&
-           copy_blobs(backup, error) && copy_files_of_all(backup, error) &&
-           give_name(backup, error);
+    if (!data_folder_get(backup->session->config, &backup->data, error) ||
+        !data_folder_check(backup->data, error) || !make_folder(backup, error))
+        return false;
+    if (copy_databases(backup, error) && copy_blobs(backup, error) &&
+        copy_files_of_all(backup, error) && give_name(backup, error))
+        return true;
+    copy_files_remove(backup->folder);
+    return false;
 }
 
 int backup_run(const struct invocation *invocation)
@@ -208,6 +215,8 @@ int backup_run(const struct invocation *invocation)
     if (!session_has_arguments(&session, 1, "tapedeck backup DIR"))
         return COMMAND_USAGE;
     char *wanted = session.line.rest[0];
+    if (wanted[0] == '\0')
+        return session_usage(&session, "DIR is empty: name a new folder");
     for (size_t size = strlen(wanted); size > 1 && wanted[size - 1] == '/'; size--)
         wanted[size - 1] = '\0';
     CLEANUP(backup_finish) struct backup backup = {.session = &session, .wanted = wanted};

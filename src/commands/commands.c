@@ -3,6 +3,7 @@
 #include "base/compiler.h"
 #include "base/text.h"
 #include "commands/option_tables.h"
+#include "commands/say.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,28 @@ static const char *nearest_of(const struct command *commands, const char *name)
     return text_nearest(name, names);
 }
 
+static const struct command *find(const struct command *commands, const char *name)
+{
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+    }
+    return NULL;
+}
+
+static int run(const struct command *command, int argument_count, char **arguments)
+{
+    char program[64];
+    snprintf(program, sizeof program, "tapedeck %s", command->name);
+    const struct invocation invocation = {
+        .program = program,
+        .argument_count = argument_count,
+        .arguments = arguments,
+        .option_tables = option_tables,
+    };
+    return command->run(&invocation);
+}
+
 static int answer_option(const struct command *commands, const char *option)
 {
     if (strcmp(option, "--version") == 0) {
@@ -42,11 +65,9 @@ static int answer_option(const struct command *commands, const char *option)
     }
     const char *nearest = nearest_of(commands, option);
     if (nearest != NULL)
-        fprintf(stderr, "tapedeck: there is no command \"%.80s\"; did you mean \"%s\"?\n", option,
-                nearest);
+        say("tapedeck: there is no command \"%.80s\"; did you mean \"%s\"?", option, nearest);
     else
-        fprintf(stderr, "tapedeck: there is no command \"%.80s\"; `tapedeck --help` lists all.\n",
-                option);
+        say("tapedeck: there is no command \"%.80s\"; `tapedeck --help` lists all.", option);
     return COMMAND_USAGE;
 }
 
@@ -56,20 +77,15 @@ static int dispatch(const struct command *commands, int argc, char **argv)
         print_help(commands, stderr);
         return COMMAND_USAGE;
     }
-    for (const struct command *command = commands; command->name != NULL; command++) {
-        if (strcmp(command->name, argv[1]) != 0)
-            continue;
-        char program[64];
-        snprintf(program, sizeof program, "tapedeck %s", command->name);
-        const struct invocation invocation = {
-            .program = program,
-            .argument_count = argc - 2,
-            .arguments = argv + 2,
-            .option_tables = option_tables,
-        };
-        return command->run(&invocation);
+    const struct command *command = find(commands, argv[1]);
+    if (command != NULL)
+        return run(command, argc - 2, argv + 2);
+    bool asks_for_one = argc == 3 && strcmp(argv[1], "help") == 0;
+    if (asks_for_one && (command = find(commands, argv[2])) != NULL) {
+        char help[] = "--help";
+        return run(command, 1, (char *[]){help, NULL});
     }
-    return answer_option(commands, argv[1]);
+    return answer_option(commands, argv[asks_for_one ? 2 : 1]);
 }
 
 int commands_run(const struct command *commands, int argc, char **argv)
@@ -78,6 +94,6 @@ int commands_run(const struct command *commands, int argc, char **argv)
     /* What was to be told and was lost (a full disk) is no success. */
     if (status != COMMAND_OK || (fflush(stdout) == 0 && !ferror(stdout)))
         return status;
-    fprintf(stderr, "tapedeck: standard output cannot be written to\n");
+    say("tapedeck: standard output cannot be written to");
     return COMMAND_FAILED;
 }

@@ -8,6 +8,7 @@
 #include "commands/convert_input.h"
 #include "commands/convert_output.h"
 #include "commands/convert_progress.h"
+#include "commands/say.h"
 #include "config/command_line.h"
 #include "model/failure.h"
 #include "sandbox/worker_process.h"
@@ -95,7 +96,6 @@ static void close_work(struct work *work)
     worker_process_close(work->process);
     convert_output_close(work->output);
     convert_input_close(work->input);
-    file_close(work->cancel_fd);
 }
 
 static void report_error(const char *program, const struct convert_request *request,
@@ -104,12 +104,12 @@ static void report_error(const char *program, const struct convert_request *requ
     const struct failure *failure = error->failure;
     const char *input = strcmp(request->input, "-") == 0 ? "standard input" : request->input;
     if (failure == NULL)
-        fprintf(stderr, "%s: %s\n", program, error->text);
+        say("%s: %s", program, error->text);
     else if (failure->is_retryable) /* its sentences are for users of a server */
-        fprintf(stderr, "%s: %s: %s (%s)\n", program, input, error->text, failure->code);
+        say("%s: %s: %s (%s)", program, input, error->text, failure->code);
     else
-        fprintf(stderr, "%s: %s: %s %s (%s: %s)\n", program, input, failure->sentence,
-                failure->advice, failure->code, error->text);
+        say("%s: %s: %s %s (%s: %s)", program, input, failure->sentence, failure->advice,
+            failure->code, error->text);
 }
 
 static int run(const char *program, const struct convert_request *request)
@@ -125,12 +125,16 @@ static int run(const char *program, const struct convert_request *request)
     else
         report_error(program, request, &error);
     close_work(&work);
+    if (!succeeded)
+        process_die_of_signal(work.cancel_fd);
+    file_close(work.cancel_fd);
     return succeeded ? COMMAND_OK : COMMAND_FAILED;
 }
 
 static int refuse(const char *program, const struct error *error)
 {
-    fprintf(stderr, "%s: %s\nTry: %s --help\n", program, error->text, program);
+    say("%s: %s", program, error->text);
+    say("Try: %s --help", program);
     return COMMAND_USAGE;
 }
 
@@ -157,7 +161,7 @@ int convert_run(const struct invocation *invocation)
     if (!convert_arguments_parse(line.rest, &request, &error))
         return refuse(invocation->program, &error);
     if (!check_config(invocation, &line, &error)) {
-        fprintf(stderr, "%s: %s\n", invocation->program, error.text);
+        say("%s: %s", invocation->program, error.text);
         return COMMAND_FAILED;
     }
     return run(invocation->program, &request);

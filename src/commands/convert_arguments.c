@@ -64,6 +64,8 @@ static bool take_option(struct conversion_options *options, char **arguments, in
     const char *value = flag[size] == '=' ? flag + size + 1 : arguments[++*index];
     if (value == NULL)
         return error_set(error, ERROR_BAD_INPUT, "--%s needs a value", name);
+    if (!text_is_utf8(value, strlen(value)))
+        return error_set(error, ERROR_BAD_INPUT, "--%s: expected text in UTF-8", name);
     return conversion_options_set(options, name, value, error);
 }
 
@@ -113,8 +115,11 @@ static bool name_output(struct convert_request *request, const char *folder, str
     const char *name = basename(path);
     const char *dot = strrchr(name, '.');
     size_t size = dot != NULL && dot != name ? (size_t)(dot - name) : strlen(name);
-    return file_path(request->output, error, "%s%s%.*s.mp3", folder, folder[0] != '\0' ? "/" : "",
-                     (int)size, name);
+    size_t folder_size = strlen(folder);
+    while (folder_size > 0 && folder[folder_size - 1] == '/')
+        folder_size--;
+    return file_path(request->output, error, "%.*s%s%.*s.mp3", (int)folder_size, folder,
+                     folder[0] != '\0' ? "/" : "", (int)size, name);
 }
 
 /* Also one that is missing, where the name says that it is to be one. */

@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,14 +63,32 @@ static bool open_file(struct convert_output *output, struct error *error)
     return error_set_errno(error, errno, "%s", output->path);
 }
 
+/* Opening a named pipe waits for its reader. Nothing is there yet that would have to be taken away,
+ * so that meanwhile a signal may end us as it ends any program. */
+static int open_interruptibly(const char *path)
+{
+    sigset_t ending;
+    sigset_t before;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &ending, &before);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int errno_value = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = errno_value;
+    return fd;
+}
+
 static bool open_stream(struct convert_output *output, struct error *error)
 {
     bool is_standard = strcmp(output->path, "-") == 0;
     if (is_standard && isatty(STDOUT_FILENO))
         return error_set(error, ERROR_BAD_INPUT,
                          "standard output is a terminal: name a file, or pipe it somewhere");
-    output->stream_fd = is_standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                                    : open(output->path, O_WRONLY | O_CLOEXEC);
+    output->stream_fd =
+        is_standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_interruptibly(output->path);
     if (output->stream_fd < 0)
         return error_set_errno(error, errno, "%s", output->path);
     return temporary_open(&output->fd, error);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "commands/say.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,15 +85,15 @@ static void print_summary(const struct convert_progress *progress,
     double elapsed = elapsed_seconds(progress);
     text_format_size_for_people(result->size_bytes, size);
     text_format_length_for_people(result->duration_seconds, length);
-    fprintf(stderr, "%s: %s, %s, %u kb/s%s, %u Hz, %s, in %.1f s (%.0fx)\n",
-            strcmp(request->output, "-") == 0 ? "standard output" : request->output, size, length,
-            result->bitrate_kbps, request->options.has_vbr_quality ? " on average" : "",
-            result->sample_rate_hz, result->channels == 1 ? "mono" : "stereo", elapsed,
-            result->duration_seconds / elapsed);
+    say("%s: %s, %s, %u kb/s%s, %u Hz, %s, in %.1f s (%.0fx)",
+        strcmp(request->output, "-") == 0 ? "standard output" : request->output, size, length,
+        result->bitrate_kbps, request->options.has_vbr_quality ? " on average" : "",
+        result->sample_rate_hz, result->channels == 1 ? "mono" : "stereo", elapsed,
+        result->duration_seconds / elapsed);
     uint32_t wanted_kbps = request->options.bitrate_kbps;
     if (wanted_kbps != 0 && wanted_kbps != result->bitrate_kbps)
-        fprintf(stderr, "note: there is no %u kb/s at %u Hz, so it has %u kb/s\n", wanted_kbps,
-                result->sample_rate_hz, result->bitrate_kbps);
+        say("note: there is no %u kb/s at %u Hz, so it has %u kb/s", wanted_kbps,
+            result->sample_rate_hz, result->bitrate_kbps);
 }
 
 void convert_progress_end(const struct convert_progress *progress,
@@ -102,6 +103,6 @@ void convert_progress_end(const struct convert_progress *progress,
         print_summary(progress, request, result);
     /* Even when quiet: the exit status does not tell. */
     if (result->is_truncated)
-        fprintf(stderr, "warning: %s ends early or is damaged: what could be read was converted\n",
-                strcmp(request->input, "-") == 0 ? "standard input" : request->input);
+        say("warning: %s ends early or is damaged: what could be read was converted",
+            strcmp(request->input, "-") == 0 ? "standard input" : request->input);
 }

@@ -2,12 +2,15 @@
 
 #include "base/file.h"
 #include <dirent.h>
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_SIZE_MAX ((size_t)16 << 20)
+#define FOLDERS_AT_ONCE 16
 
 static void folder_closep(DIR **folder)
 {
@@ -19,12 +22,6 @@ bool copy_files_one(const char *from, const char *to, size_t *count, struct erro
 {
     struct error cause = {0};
     CLEANUP(buffer_finish) struct buffer bytes = BUFFER_WITH_MAX(FILE_SIZE_MAX);
-    if (link(from, to) == 0) {
-        ++*count;
-        return true;
-    }
-    if (errno == ENOENT)
-        return true;
     if (!file_load(from, &bytes, &cause)) {
         if (cause.kind == ERROR_NOT_FOUND)
             return true;
@@ -56,6 +53,18 @@ bool copy_files_folder(const char *from, const char *to, size_t *count, struct e
             return false;
     }
     return file_sync_folder(to, error);
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status, (void)type, (void)walk;
+    return remove(path);
+}
+
+void copy_files_remove(const char *folder)
+{
+    ignore_failure(nftw(folder, remove_one, FOLDERS_AT_ONCE, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) ==
+                   0);
 }
 
 bool copy_files_is_free(const char *path)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOCK_NAME "lock"
 #define LOOK_INTERVAL_MS 100
 #define HOLDERS_SIZE_MAX 120
 
@@ -70,7 +71,7 @@ static bool fail_held(int fd, const char *data_folder, struct error *error)
 static bool open_lock(const char *data_folder, int *out_fd, struct error *error)
 {
     char path[FILE_PATH_SIZE];
-    if (!file_path(path, error, "%s/lock", data_folder))
+    if (!file_path(path, error, "%s/" LOCK_NAME, data_folder))
         return false;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
@@ -115,9 +116,14 @@ bool data_lock_take(const char *data_folder, int64_t wait_max_ms, int interrupt_
 
 bool data_lock_is_held(const char *data_folder, bool *out_is_held, struct error *error)
 {
-    CLEANUP(file_closep) int fd = -1;
-    bool is_ours = false;
-    if (!open_lock(data_folder, &fd, error) || !try_lock(fd, &is_ours, error))
+    bool is_ours = true;
+    char path[FILE_PATH_SIZE];
+    if (!file_path(path, error, "%s/" LOCK_NAME, data_folder))
+        return false;
+    CLEANUP(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT)
+        return error_set_errno(error, errno, "open %s", path);
+    if (fd >= 0 && !try_lock(fd, &is_ours, error))
         return false;
     *out_is_held = !is_ours;
     return true;

@@ -11,5 +11,5 @@
  * the caller's to close; the lock ends with its last copy. */
 MUST_CHECK bool data_lock_take(const char *data_folder, int64_t wait_max_ms, int interrupt_fd,
                                int *out_fd, struct error *error);
-/* Whether somebody holds it now. */
+/* Whether somebody holds it now. Makes nothing. */
 MUST_CHECK bool data_lock_is_held(const char *data_folder, bool *out_is_held, struct error *error);

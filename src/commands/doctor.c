@@ -9,9 +9,10 @@
 static const char help[] =
     "usage: tapedeck doctor [--orphans]\n\n"
     "Checks everything that the configuration names: the data folder and its disk, each store and\n"
-    "its schema, mail, auth, the confined worker, the clock, and whether passwords travel\n"
+    "its schema, mail, auth and its keys, the confined worker, the clock, and whether passwords "
+    "travel\n"
     "unencrypted. Says what to do about each failure; the exit status is 1 if there is one. To be\n"
-    "run as the user that the services run as; changes nothing.\n\n"
+    "run as the user that the services run as; changes nothing that is there.\n\n"
     "--orphans  compares blobs and records both ways instead, and lists those that have no other.\n"
     "           Reads every record: minutes where there are millions\n\n"
     "Example:\n"
@@ -33,6 +34,7 @@ static const struct {
     {"mysql login", doctor_check_mysql_login},
     {"mysql host", doctor_check_mysql_host},
     {"mail", doctor_check_mail},
+    {"keys", doctor_check_keys},
     {"auth", doctor_check_auth},
     {"encryption", doctor_check_encryption},
 };

@@ -12,7 +12,7 @@ enum doctor_verdict {
     DOCTOR_FAILED,
 };
 
-#define DOCTOR_TEXT_SIZE 800
+#define DOCTOR_TEXT_SIZE 1000
 
 struct doctor {
     const struct session *session; /* borrowed */
@@ -37,7 +37,7 @@ doctor_check doctor_check_records, doctor_check_blobs, doctor_check_queue, docto
 /* Of a server with accounts: the way to it, what our account may do there, how it is set up. */
 doctor_check doctor_check_mysql_tls, doctor_check_mysql_login, doctor_check_mysql_host;
 /* Who talks to whom. */
-doctor_check doctor_check_auth, doctor_check_encryption;
+doctor_check doctor_check_keys, doctor_check_auth, doctor_check_encryption;
 
 /* Whether any store is an embedded one. */
 bool doctor_needs_data(const struct doctor *doctor);

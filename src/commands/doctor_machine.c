@@ -25,34 +25,68 @@
 #define CIFS_MAGIC 0xff534d42
 #define FUSE_MAGIC 0x65735546
 
-/* SQLite's locks, and ours, are not kept to over a network. */
-static const char *network_of(const char *path)
+/* SQLite's locks, and ours, are not kept to over a network. Of FUSE nobody can tell: virtiofs keeps
+ * them, sshfs does not. */
+static const struct file_system {
+    unsigned long magic;
+    enum doctor_verdict verdict;
+    const char *found, *advice;
+} file_systems[] = {
+#define NETWORK(MAGIC, NAME)                                                                       \
+    {                                                                                              \
+        MAGIC, DOCTOR_FAILED, "lies on " NAME ", which does not keep locks",                       \
+            "Set data.dir to a folder on a local disk."                                            \
+    }
+    NETWORK(NFS_SUPER_MAGIC, "NFS"),
+    NETWORK(CIFS_MAGIC, "SMB"),
+    NETWORK(SMB_SUPER_MAGIC, "SMB"),
+    NETWORK(SMB2_SUPER_MAGIC, "SMB"),
+#undef NETWORK
+    {FUSE_MAGIC, DOCTOR_WARNING, "lies on FUSE, which may not keep locks",
+     "Leave it where that is the host's own disk (virtiofs); of a network or a bucket it must not "
+     "be."},
+};
+
+static enum doctor_verdict check_file_system(struct doctor *doctor, const char *path)
 {
     struct statfs status;
-    if (statfs(path, &status) != 0)
-        return NULL;
-    switch ((unsigned long)status.f_type & 0xffffffff) {
-    case NFS_SUPER_MAGIC:
-        return "NFS";
-    case CIFS_MAGIC:
-    case SMB_SUPER_MAGIC:
-    case SMB2_SUPER_MAGIC:
-        return "SMB";
-    case FUSE_MAGIC:
-        return "FUSE";
-    default:
-        return NULL;
+    bool is_known = statfs(path, &status) == 0;
+    for (size_t i = 0; is_known && i < ARRAY_COUNT(file_systems); i++) {
+        const struct file_system *system = &file_systems[i];
+        if (((unsigned long)status.f_type & 0xffffffff) != system->magic)
+            continue;
+        snprintf(doctor->advice, sizeof doctor->advice, "%s", system->advice);
+        return doctor_say(doctor, system->verdict, "%.200s %s", path, system->found);
     }
+    return doctor_say(doctor, DOCTOR_OK, "%.200s", path);
+}
+
+/* The same command, to be pasted. */
+static void advise_owner(struct doctor *doctor, uid_t owner)
+{
+    char name[DATA_FOLDER_USER_SIZE];
+    const struct command_line *line = &doctor->session->line;
+    const char *file = command_line_config_file(line);
+    CLEANUP(buffer_finish) struct buffer command = BUFFER_WITH_MAX(DOCTOR_TEXT_SIZE - 1);
+    data_folder_name_user(owner, name);
+    ignore_failure(buffer_append_format(
+        &command, NULL, "Run doctor as its user: sudo -u '%s' tapedeck doctor", name));
+    if (file != NULL)
+        ignore_failure(buffer_append_format(&command, NULL, " --config '%s'", file));
+    for (size_t i = 0; i < line->assignment_count; i++)
+        ignore_failure(buffer_append_format(&command, NULL, " --set '%s'", line->assignments[i]));
+    text_copy(doctor->advice, sizeof doctor->advice, buffer_text(&command));
 }
 
 static enum doctor_verdict check_rights(struct doctor *doctor, const char *path,
                                         const struct stat *status)
 {
+    struct error error = {0};
     if (status->st_uid != geteuid()) {
-        snprintf(doctor->advice, sizeof doctor->advice,
-                 "Run doctor as its user: sudo -u '#%u' tapedeck doctor", status->st_uid);
-        return doctor_say(doctor, DOCTOR_FAILED, "%.200s belongs to another user (%u)", path,
-                          status->st_uid);
+        char name[DATA_FOLDER_USER_SIZE];
+        data_folder_name_user(status->st_uid, name);
+        advise_owner(doctor, status->st_uid);
+        return doctor_say(doctor, DOCTOR_FAILED, "%.200s belongs to another user (%s)", path, name);
     }
     if ((status->st_mode & 077) != 0) {
         snprintf(doctor->advice, sizeof doctor->advice, "chmod 700 %.200s", path);
@@ -60,13 +94,12 @@ static enum doctor_verdict check_rights(struct doctor *doctor, const char *path,
                           "%.200s can be entered by others: it holds videos, mails and hashes",
                           path);
     }
-    const char *network = network_of(path);
+    if (!data_folder_check(path, &error))
+        return doctor_fail(doctor, &error,
+                           "Mount its disk so that it can be written to, or give the folder back "
+                           "its rights: chmod 700.");
     doctor->has_data = true;
-    if (network == NULL)
-        return doctor_say(doctor, DOCTOR_OK, "%.200s", path);
-    snprintf(doctor->advice, sizeof doctor->advice, "Set data.dir to a folder on a local disk.");
-    return doctor_say(doctor, DOCTOR_FAILED, "%.200s lies on %s, which does not keep locks", path,
-                      network);
+    return check_file_system(doctor, path);
 }
 
 enum doctor_verdict doctor_check_data_folder(struct doctor *doctor)

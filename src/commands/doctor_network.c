@@ -44,6 +44,8 @@ enum doctor_verdict doctor_check_auth(struct doctor *doctor)
     CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
     struct http_client_options options = {.base_url = url, .timeout_ms = TIMEOUT_MS};
     http_client_prepare();
+    if (!doctor->has_data && !config_is_given(doctor->session->config, "gateway.auth_url"))
+        return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
     if (!find_auth(doctor, url, &error))
         return doctor_fail(doctor, &error, advice);
     if (url[0] == '\0')

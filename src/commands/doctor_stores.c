@@ -9,9 +9,6 @@
 #include "stores/user_store/user_store.h"
 #include <string.h>
 
-#define SCHEMA_ADVICE                                                                              \
-    "If it was never there or is of an older version: `tapedeck migrate`. `tapedeck serve` does "  \
-    "that by itself."
 #define SERVER_ADVICE                                                                              \
     "Check that the server runs and what the options say of it. If it has no schema yet, or one "  \
     "of an older version: `tapedeck migrate`."
@@ -39,15 +36,27 @@ bool doctor_may_open(const struct doctor *doctor, const struct config_option *op
     return doctor->has_data || !is_embedded(doctor, options);
 }
 
-static enum doctor_verdict skip(struct doctor *doctor)
-{
-    return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
-}
-
 static const char *advice_for(const struct doctor *doctor, const struct config_option *options,
                               const char *embedded_advice)
 {
     return is_embedded(doctor, options) ? embedded_advice : SERVER_ADVICE;
+}
+
+/* Of an embedded store, what is to be migrated says so itself; what is damaged is past that. */
+static enum doctor_verdict fail(struct doctor *doctor, const struct config_option *options,
+                                const struct error *error)
+{
+    return doctor_fail(doctor, error,
+                       advice_for(doctor, options,
+                                  error->kind == ERROR_INTERNAL
+                                      ? "It is damaged: stop the system and put a backup in its "
+                                        "place."
+                                      : ""));
+}
+
+static enum doctor_verdict skip(struct doctor *doctor)
+{
+    return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
 }
 
 enum doctor_verdict doctor_check_records(struct doctor *doctor)
@@ -61,7 +70,7 @@ enum doctor_verdict doctor_check_records(struct doctor *doctor)
     if (!record_store_open(doctor->session->config, &records, &error) ||
         !record_store_check(records, &error) ||
         !record_store_count(records, &queued, INT32_MAX, &count, &error))
-        return doctor_fail(doctor, &error, advice_for(doctor, record_store_options, SCHEMA_ADVICE));
+        return fail(doctor, record_store_options, &error);
     return doctor_say(doctor, DOCTOR_OK,
                       "reachable, of a schema that this version knows; %lld queued",
                       (long long)count);
@@ -91,8 +100,7 @@ enum doctor_verdict doctor_check_queue(struct doctor *doctor)
         CLEANUP(job_queue_closep) struct job_queue *queue = NULL;
         if (!job_queue_open(doctor->session->config, names[i], &queue, &error) ||
             !job_queue_check(queue, &error))
-            return doctor_fail(doctor, &error,
-                               advice_for(doctor, job_queue_options, SCHEMA_ADVICE));
+            return fail(doctor, job_queue_options, &error);
     }
     return doctor_say(doctor, DOCTOR_OK, "both queues can be reached");
 }
@@ -107,7 +115,7 @@ enum doctor_verdict doctor_check_users(struct doctor *doctor)
         return skip(doctor);
     if (!user_store_open(doctor->session->config, &users, &error) ||
         !user_store_check(users, &error) || !user_store_list(users, "", 1, &first, &count, &error))
-        return doctor_fail(doctor, &error, advice_for(doctor, user_store_options, SCHEMA_ADVICE));
+        return fail(doctor, user_store_options, &error);
     return count != 0
                ? doctor_say(doctor, DOCTOR_OK, "reachable, of a schema that this version knows")
                : doctor_say(doctor, DOCTOR_WARNING,

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "commands/password_prompt.h"
+#include "commands/say.h"
 #include "services/auth/accounts.h"
 #include <signal.h>
 #include <sodium.h>
@@ -44,7 +45,7 @@ static bool ask_once(struct user_store *users, const char *typed, struct error *
                      accounts_create(users, email, password, true, &user, error);
     sodium_memzero(password, sizeof password);
     if (succeeded)
-        fprintf(stderr, "Added %s.\n", user.email);
+        say("Added %s.", user.email);
     return succeeded;
 }
 
@@ -52,8 +53,8 @@ static bool ask_once(struct user_store *users, const char *typed, struct error *
 static bool ask(struct user_store *users, bool *out_is_made, struct error *error)
 {
     *out_is_made = false;
-    fputs("There is no account yet. The first one may do everything; more can be added with\n"
-          "`tapedeck user add`. An empty line leaves it for later.\n",
+    fputs("There is no account yet, so nobody can log in. More can be added with `tapedeck user\n"
+          "add`. An empty line leaves it for later.\n",
           stderr);
     for (int i = 0; i < TRIES_MAX; i++) {
         char typed[CLAIMS_EMAIL_SIZE];
@@ -70,7 +71,7 @@ static bool ask(struct user_store *users, bool *out_is_made, struct error *error
             *error = cause;
             return false;
         }
-        fprintf(stderr, "%s\n", cause.text);
+        say("%s", cause.text);
     }
     return true;
 }

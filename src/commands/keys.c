@@ -4,6 +4,7 @@
 #include "commands/session.h"
 
 #include "services/auth/keys.h"
+#include "stores/shared/data_folder.h"
 #include <stdio.h>
 
 static const char help[] =
@@ -14,13 +15,21 @@ static const char help[] =
     "Example:\n"
     "  tapedeck keys rotate --config /etc/tapedeck.ini\n";
 
+/* A first key is made by auth: here a folder that is missing is a name that is wrong. */
+static bool check_folder(const struct config *config, struct error *error)
+{
+    const char *data = NULL;
+    return config_is_given(config, "auth.keys_dir") ||
+           (data_folder_get(config, &data, error) && data_folder_check(data, error));
+}
+
 static int rotate(struct session *session)
 {
     struct error error = {0};
     char key_id[KEYS_ID_SIZE];
     if (!session_has_arguments(session, 0, "tapedeck keys rotate"))
         return COMMAND_USAGE;
-    if (!keys_rotate(session->config, key_id, &error))
+    if (!check_folder(session->config, &error) || !keys_rotate(session->config, key_id, &error))
         return session_fail(session, &error);
     printf("%s\n", key_id);
     return COMMAND_OK;

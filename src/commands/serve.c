@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "services/common/gateway_key.h"
 #include "services/common/service.h"
 #include "stores/job_queue/job_queue.h"
 #include "stores/record_store/record_store.h"
@@ -15,6 +16,7 @@
 #include "stores/user_store/user_store.h"
 #include <errno.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 static const char help[] =
@@ -84,6 +86,15 @@ static bool find_data_folder(const struct config *config, char out_path[FILE_PAT
     return fits;
 }
 
+/* What auth and gateway both need: neither could say so as clearly, nor end all. */
+static bool check_gateway_key(const struct config *config, struct error *error)
+{
+    char key[GATEWAY_KEY_SIZE];
+    bool is_usable = gateway_key_load(config, key, error);
+    sodium_memzero(key, sizeof key);
+    return is_usable || error_prefix(error, "auth.gateway_key_file");
+}
+
 /* Nobody else has them open: the lock is ours. */
 static bool migrate(const struct config *config, struct error *error)
 {
@@ -98,7 +109,8 @@ static bool prepare(struct serve *serve, const struct session *session, struct e
            find_data_folder(session->config, serve->data_folder, error) &&
            data_lock_take(serve->data_folder, serve->settings.drain_max_ms, serve->signals_fd,
                           &serve->lock_fd, error) &&
-           migrate(session->config, error) && first_account(session, serve->data_folder, error) &&
+           check_gateway_key(session->config, error) && migrate(session->config, error) &&
+           first_account(session, serve->data_folder, error) &&
            serve_plan_open(session, serve->data_folder, serve->settings.drain_max_ms, &serve->plan,
                            error) &&
            serve_ops_open(serve->settings.ops_listen, serve->plan.ops, SERVE_SERVICE_COUNT,

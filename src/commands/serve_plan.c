@@ -135,10 +135,13 @@ static bool decide_gateway(struct serve_plan *plan, const struct config *config,
         return false;
     if (url.text[0] != '\0')
         return text_copy(plan->public_url, sizeof plan->public_url, url.text);
+    if (!text_starts_with(address, "unix:")) {
+        snprintf(plan->public_url, sizeof plan->public_url, "http://%s", address);
+        return decide(plan, "gateway.public_url", "", plan->public_url, error);
+    }
     /* Behind a socket file there is a proxy whose address we do not know. */
-    snprintf(plan->public_url, sizeof plan->public_url, "http://%s",
-             text_starts_with(address, "unix:") ? "localhost" : address);
-    return decide(plan, "gateway.public_url", "", plan->public_url, error);
+    text_copy(plan->public_url, sizeof plan->public_url, address);
+    return decide(plan, "gateway.public_url", "", "http://localhost", error);
 }
 
 static bool decide_auth(struct serve_plan *plan, const struct config *config, struct error *error)

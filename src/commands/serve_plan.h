@@ -16,7 +16,7 @@
 struct serve_plan {
     struct supervisor_service services[SERVE_SERVICE_COUNT]; /* in the order of their stop */
     struct serve_ops_service ops[SERVE_SERVICE_COUNT];       /* in the same order */
-    char public_url[PUBLIC_URL_SIZE];                        /* where people reach the gateway */
+    char public_url[PUBLIC_URL_SIZE];                        /* where the gateway is reached */
 
     /* What the above points into. */
     char sockets[FILE_PATH_SIZE]; /* the folder of the sockets */

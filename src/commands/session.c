@@ -1,12 +1,14 @@
 #include "commands/session.h"
 
 #include "base/text.h"
+#include "commands/say.h"
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define ACTIONS_MAX 16
+#define USAGE_SIZE 1400
 
 bool session_open(const struct invocation *invocation, const char *help,
                   struct session *out_session, int *out_status)
@@ -120,17 +122,18 @@ int session_run(const struct invocation *invocation, const char *help,
 
 int session_fail(const struct session *session, const struct error *error)
 {
-    fprintf(stderr, "%s: %s\n", session->invocation->program, error->text);
+    say("%s: %s", session->invocation->program, error->text);
     return COMMAND_FAILED;
 }
 
 int session_usage(const struct session *session, const char *format, ...)
 {
+    char text[USAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "%s: ", session->invocation->program);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\n`%s --help` explains.\n", session->invocation->program);
+    say("%s: %s", session->invocation->program, text);
+    say("`%s --help` explains.", session->invocation->program);
     return COMMAND_USAGE;
 }

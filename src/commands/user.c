@@ -21,8 +21,9 @@ static const char help[] =
     "       tapedeck user import FILE\n\n"
     "A password is asked for on a terminal; elsewhere it is the first line of standard input. It\n"
     "is never an argument, which every user of this machine could read.\n\n"
+    "--admin  the account's tokens say `admin`. This version asks for it nowhere\n"
     "disable  nobody can log in, and the account's tokens end within 30 seconds\n"
-    "passwd   a new password; tokens and API keys given out before end too\n"
+    "passwd   a new password; tokens given out before end too\n"
     "remove   the account can do nothing more at once; the running system then deletes its "
     "videos,\n"
     "         MP3s and records, and the account last of all\n"
@@ -35,13 +36,18 @@ static const char help[] =
     "  openssl rand -hex 12 | tee password | tapedeck user add robot@example.org\n"
     "  tapedeck user import --config /etc/tapedeck.ini accounts.csv\n";
 
-/* Brought to this version's schema first: the first account is often made before the first
- * `tapedeck serve`. */
 static bool open_users(const struct session *session, struct user_store **out_users,
                        struct error *error)
 {
-    return user_store_migrate(session->config, error) &&
-           user_store_open(session->config, out_users, error);
+    return user_store_open(session->config, out_users, error);
+}
+
+/* Brought to this version's schema first: the first account is often made before the first
+ * `tapedeck serve`. */
+static bool make_users(const struct session *session, struct user_store **out_users,
+                       struct error *error)
+{
+    return user_store_migrate(session->config, error) && open_users(session, out_users, error);
 }
 
 static int add(struct session *session)
@@ -55,7 +61,7 @@ static int add(struct session *session)
     if (!session_has_arguments(session, 1, "tapedeck user add EMAIL [--admin]"))
         return COMMAND_USAGE;
     bool succeeded = accounts_check_email(session->line.rest[0], email, &error) &&
-                     open_users(session, &users, &error) &&
+                     make_users(session, &users, &error) &&
                      password_prompt(email, password, &error) &&
                      accounts_create(users, email, password, is_admin, &user, &error);
     sodium_memzero(password, sizeof password);
@@ -177,7 +183,7 @@ static int import(struct session *session)
     CLEANUP(user_store_closep) struct user_store *users = NULL;
     if (!session_has_arguments(session, 1, "tapedeck user import FILE"))
         return COMMAND_USAGE;
-    if (!open_users(session, &users, &error))
+    if (!make_users(session, &users, &error))
         return session_fail(session, &error);
     struct user_import_counts counts = {0};
     if (!user_import(users, session->line.rest[0], &counts, &error))

@@ -3,9 +3,9 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "commands/csv.h"
+#include "commands/say.h"
 #include "services/auth/accounts.h"
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 static void wipe(struct buffer *bytes)
@@ -71,7 +71,7 @@ static bool import_row(struct user_store *users, const struct csv_row *row,
         return error_prefix(error, "line %llu", (unsigned long long)row->line);
     }
     counts->wrong++;
-    fprintf(stderr, "line %llu: %s\n", (unsigned long long)row->line, cause.text);
+    say("line %llu: %s", (unsigned long long)row->line, cause.text);
     return true;
 }
 
@@ -91,7 +91,7 @@ bool user_import(struct user_store *users, const char *path, struct user_import_
             break;
         if (result == CSV_BAD) {
             out_counts->wrong++;
-            fprintf(stderr, "line %llu: %s\n", (unsigned long long)row.line, cause.text);
+            say("line %llu: %s", (unsigned long long)row.line, cause.text);
         } else if (!import_row(users, &row, out_counts, error)) {
             return false;
         }

@@ -111,7 +111,7 @@ void command_line_finish(struct command_line *line)
     *line = (struct command_line){0};
 }
 
-static const char *config_file_of(const struct command_line *line)
+const char *command_line_config_file(const struct command_line *line)
 {
     if (line->config_file != NULL)
         return line->config_file;
@@ -123,7 +123,7 @@ bool command_line_open_config(const struct invocation *invocation, const struct 
                               struct config **out_config, struct error *error)
 {
     const struct config_sources sources = {
-        .file = config_file_of(line),
+        .file = command_line_config_file(line),
         .environment = (const char *const *)environ,
         .assignments = line->assignments,
     };

@@ -41,6 +41,9 @@ MUST_CHECK bool command_line_parse(const struct invocation *invocation,
                                    struct command_line *out_line, struct error *error);
 void command_line_finish(struct command_line *line);
 
+/* --config, else TAPEDECK_CONFIG; NULL: none. */
+const char *command_line_config_file(const struct command_line *line);
+
 /* The configuration from the command line, the process's environment and the file: --config, else
  * TAPEDECK_CONFIG, else none. */
 MUST_CHECK bool command_line_open_config(const struct invocation *invocation,

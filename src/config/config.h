@@ -29,7 +29,9 @@ struct config_option {
     const char *standard;       /* the default, as it would be written; NULL: must be given */
     uint64_t least, most;       /* for counts, durations (ms) and sizes; most 0: no maximum */
     const char *const *choices; /* NULL-terminated */
-    const char *help;           /* one or two sentences */
+    /* Of a text, whether it is one that its module can use; NULL: any is. ERROR_BAD_INPUT. */
+    bool (*check)(const char *text, struct error *error);
+    const char *help; /* one or two sentences */
 };
 
 /* The offset of a field, refused by the compiler where its type is not the one named. */

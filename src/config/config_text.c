@@ -3,6 +3,30 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- Sections: two tables may have options of the same ---- */
+
+static int section_length(const char *name)
+{
+    return (int)strcspn(name, ".");
+}
+
+static bool is_same_section(const struct config_option *a, const struct config_option *b)
+{
+    int length = section_length(a->name);
+    return section_length(b->name) == length && strncmp(a->name, b->name, (size_t)length) == 0;
+}
+
+/* The index of the first option of the same section, which is where the section is printed. */
+static size_t first_of_section(const struct config *config, const struct config_option *option)
+{
+    size_t i = 0;
+    while (!is_same_section(config->values[i].option, option))
+        i++;
+    return i;
+}
+
+/* ---- What is in force ---- */
+
 static const char *shown_text(const struct config_value *value)
 {
     if (value->text == NULL)
@@ -26,11 +50,19 @@ static bool show_value(const struct config *config, const struct config_value *v
 
 bool config_show(const struct config *config, struct buffer *out_text, struct error *error)
 {
-    for (size_t i = 0; i < config->value_count; i++)
-        if (!show_value(config, &config->values[i], out_text, error))
-            return false;
+    for (size_t i = 0; i < config->value_count; i++) {
+        if (first_of_section(config, config->values[i].option) != i)
+            continue;
+        for (size_t j = i; j < config->value_count; j++) {
+            if (is_same_section(config->values[j].option, config->values[i].option) &&
+                !show_value(config, &config->values[j], out_text, error))
+                return false;
+        }
+    }
     return true;
 }
+
+/* ---- All options there are ---- */
 
 static void describe_default(const struct config_option *option, const char *quote, char *out_text,
                              size_t size)
@@ -100,26 +132,6 @@ static const struct reference_form {
         },
 };
 
-static int section_length(const char *name)
-{
-    return (int)strcspn(name, ".");
-}
-
-static bool is_in_section(const struct config_option *option, const char *section, int length)
-{
-    return section_length(option->name) == length &&
-           strncmp(option->name, section, (size_t)length) == 0;
-}
-
-/* The index of the first option of the same section, which is where the section is printed. */
-static size_t first_of_section(const struct config *config, const struct config_option *option)
-{
-    size_t i = 0;
-    while (!is_in_section(config->values[i].option, option->name, section_length(option->name)))
-        i++;
-    return i;
-}
-
 bool config_reference(const struct config_option *const *tables, enum config_reference_form form,
                       struct buffer *out_text, struct error *error)
 {
@@ -130,17 +142,15 @@ bool config_reference(const struct config_option *const *tables, enum config_ref
         !buffer_append_text(out_text, shape->introduction, error))
         return false;
     for (size_t i = 0; i < config->value_count; i++) {
-        const char *section = config->values[i].option->name;
-        int length = section_length(section);
-        if (first_of_section(config, config->values[i].option) != i)
+        const struct config_option *first = config->values[i].option;
+        if (first_of_section(config, first) != i)
             continue;
-        if (!buffer_append_format(out_text, error, "%s%.*s%s", shape->before_section, length,
-                                  section, shape->after_section))
+        if (!buffer_append_format(out_text, error, "%s%.*s%s", shape->before_section,
+                                  section_length(first->name), first->name, shape->after_section))
             return false;
         for (size_t j = i; j < config->value_count; j++) {
             const struct config_option *option = config->values[j].option;
-            if (is_in_section(option, section, length) &&
-                !shape->append_row(option, out_text, error))
+            if (is_same_section(option, first) && !shape->append_row(option, out_text, error))
                 return false;
         }
     }

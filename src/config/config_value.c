@@ -82,7 +82,8 @@ static bool refuse_bounds(const struct config_option *option, struct error *erro
 {
     char expected[200];
     config_value_describe(option, expected, sizeof expected);
-    return error_set(error, ERROR_BAD_INPUT, "expected a %s", expected);
+    return error_set(error, ERROR_BAD_INPUT, "expected %s%s",
+                     option->type == CONFIG_CHOICE ? "" : "a ", expected);
 }
 
 static bool is_choice(const struct config_option *option, const char *text)
@@ -119,7 +120,7 @@ bool config_value_parse(const struct config_option *option, const char *text,
     switch (option->type) {
     case CONFIG_TEXT:
     case CONFIG_SECRET:
-        return check_text(text, error);
+        return check_text(text, error) && (option->check == NULL || option->check(text, error));
     case CONFIG_CHOICE:
         return is_choice(option, text) || refuse_bounds(option, error);
     case CONFIG_BOOL:

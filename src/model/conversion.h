@@ -286,6 +286,10 @@ MUST_CHECK bool conversion_clean(const struct conversion *record,
 MUST_CHECK bool conversion_expire(const struct conversion *record,
                                   const struct conversion_policy *policy, int64_t now_ms,
                                   struct conversion *out_next);
+/* Somebody holds this upload: a resumable one, however long it pauses; a plain one that was renewed
+ * within a lease. */
+bool conversion_is_upload_held(const struct conversion *record,
+                               const struct conversion_policy *policy, int64_t now_ms);
 /* Row 20: the client is gone, was refused or its key is used again; or (is_cleaner) nobody went on.
  */
 MUST_CHECK bool conversion_abandon_upload(const struct conversion *record,

@@ -21,6 +21,13 @@ static void set_upload_due(struct conversion *next, const struct conversion_poli
                        silent_at_ms < old_at_ms ? silent_at_ms : old_at_ms);
 }
 
+bool conversion_is_upload_held(const struct conversion *record,
+                               const struct conversion_policy *policy, int64_t now_ms)
+{
+    return record->state == CONVERSION_UPLOADING &&
+           (record->is_resumable || now_ms - record->changed_at_ms < policy->lease_ms);
+}
+
 static struct conversion new_record(const struct id *id, int64_t now_ms)
 {
     struct conversion record = {

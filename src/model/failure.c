@@ -11,7 +11,7 @@ const struct failure FAILURE_BAD_REQUEST = {
     .code = "bad_request",
     .http_status = 400,
     .sentence = "The request could not be understood.",
-    .advice = "Compare it with the description of this call at /openapi.json.",
+    .advice = "Compare it with the description of this call in docs/http-api.md.",
 };
 
 const struct failure FAILURE_EXACTLY_ONE_FILE_REQUIRED = {
@@ -123,8 +123,8 @@ const struct failure FAILURE_GONE = {
 const struct failure FAILURE_UPLOAD_TOO_LARGE = {
     .code = "upload_too_large",
     .http_status = 413,
-    .sentence = "The file is larger than this server takes.",
-    .advice = "Send a smaller one, for example a shorter cut or only its sound.",
+    .sentence = "What was sent is larger than this server takes.",
+    .advice = "Send less: of a video, for example, a shorter cut or only its sound.",
 };
 
 const struct failure FAILURE_RANGE_NOT_SATISFIABLE = {
@@ -145,7 +145,7 @@ const struct failure FAILURE_UNKNOWN_OPTION = {
     .code = "unknown_option",
     .http_status = 422,
     .sentence = "There is no such option.",
-    .advice = "Check its spelling; the options are listed at /openapi.json.",
+    .advice = "Check its spelling; the options are listed in docs/http-api.md.",
 };
 
 const struct failure FAILURE_OPTION_OUT_OF_RANGE = {
@@ -229,7 +229,7 @@ const struct failure FAILURE_QUEUE_FULL = {
 const struct failure FAILURE_DISK_FULL = {
     .code = "disk_full",
     .http_status = 503,
-    .sentence = "The server has no room for another video at the moment.",
+    .sentence = "The server's disk is full at the moment.",
     .advice = "Wait as long as Retry-After says, then try again.",
     .is_retryable = true,
 };

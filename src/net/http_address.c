@@ -34,14 +34,22 @@ static bool remove_stale_socket(const struct sockaddr_un *address, struct error 
     return true;
 }
 
+static bool take_path(const char *path, struct sockaddr_un *out_address, struct error *error)
+{
+    size_t size = strlen(path);
+    if (size == 0 || size >= sizeof out_address->sun_path)
+        return error_set(error, ERROR_BAD_INPUT, "unix:%.200s: a path of 1 to %zu bytes", path,
+                         sizeof out_address->sun_path - 1);
+    *out_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(out_address->sun_path, path, size + 1);
+    return true;
+}
+
 static bool listen_unix(const char *path, int *out_fd, struct error *error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t size = strlen(path);
-    if (size == 0 || size >= sizeof address.sun_path)
-        return error_set(error, ERROR_BAD_INPUT, "listen on unix:%s: a path of 1 to %zu bytes",
-                         path, sizeof address.sun_path - 1);
-    memcpy(address.sun_path, path, size + 1);
+    struct sockaddr_un address;
+    if (!take_path(path, &address, error))
+        return error_prefix(error, "listen on");
     if (!remove_stale_socket(&address, error))
         return false;
 
@@ -80,6 +88,14 @@ static bool split_address(const char *address, char host[HTTP_ADDRESS_SIZE], cha
     host[host_size] = '\0';
     memcpy(port, colon + 1, port_size + 1);
     return true;
+}
+
+bool http_address_check(const char *address, struct error *error)
+{
+    char host[HTTP_ADDRESS_SIZE], port[8];
+    struct sockaddr_un path;
+    return strncmp(address, "unix:", 5) == 0 ? take_path(address + 5, &path, error)
+                                             : split_address(address, host, port, error);
 }
 
 static bool fail_to_listen(const char *address, struct error *error)

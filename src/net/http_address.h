@@ -7,6 +7,9 @@
 
 #define HTTP_ADDRESS_SIZE 128
 
+/* Is it one of these? ERROR_BAD_INPUT; looks no name up. */
+MUST_CHECK bool http_address_check(const char *address, struct error *error);
+
 /* A listening, non-blocking socket and its address, with the port that was picked for 0. A name
  * is looked up, which may block. [::] takes IPv4 too. A socket file that nobody answers on is
  * replaced. ERROR_BAD_INPUT: no address; ERROR_CONFLICT: in use; ERROR_DENIED, ERROR_UNAVAILABLE.

@@ -17,6 +17,7 @@ struct http_client {
     CURL *curl; /* owned */
     struct http_client_options options;
     char base_url[URL_SIZE];    /* without a slash at its end */
+    char shown_url[URL_SIZE];   /* as it was given, for errors */
     char socket_path[URL_SIZE]; /* "": TCP */
     char *ca_file;              /* owned; NULL: the system's */
 };
@@ -33,19 +34,28 @@ void http_client_prepare(void)
     pthread_once(&prepared, prepare);
 }
 
+bool http_client_check_url(const char *url, struct error *error)
+{
+    static const char *const schemes[] = {"http://", "https://", "unix:/"};
+    for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
+        if (text_starts_with(url, schemes[i]) && url[strlen(schemes[i])] != '\0' &&
+            strlen(url) < URL_SIZE)
+            return true;
+    }
+    return error_set(error, ERROR_BAD_INPUT,
+                     "\"%.100s\" is no URL: write http://host:port, https://… or unix:/path", url);
+}
+
 /* "unix:/path" becomes a socket, and a URL for the Host header. */
 static bool take_base_url(struct http_client *client, const char *url, struct error *error)
 {
+    if (!http_client_check_url(url, error))
+        return false;
     if (text_starts_with(url, "unix:/")) {
         text_copy(client->base_url, URL_SIZE, "http://localhost");
-        return text_copy(client->socket_path, URL_SIZE, url + strlen("unix:")) ||
-               error_set(error, ERROR_BAD_INPUT, "the path in \"%.100s…\" is too long", url);
+        return text_copy(client->socket_path, URL_SIZE, url + strlen("unix:"));
     }
-    bool is_http = text_starts_with(url, "http://") || text_starts_with(url, "https://");
-    if (!is_http || !text_copy(client->base_url, URL_SIZE, url))
-        return error_set(error, ERROR_BAD_INPUT,
-                         "\"%.100s\" is no URL: write http://host:port, https://… or unix:/path",
-                         url);
+    text_copy(client->base_url, URL_SIZE, url);
     size_t size = strlen(client->base_url);
     if (client->base_url[size - 1] == '/')
         client->base_url[size - 1] = '\0';
@@ -68,6 +78,7 @@ bool http_client_open(const struct http_client_options *options, struct http_cli
         client->options.body_size_max = BODY_SIZE_STANDARD;
     if (!take_base_url(client, options->base_url, error))
         return false;
+    text_copy(client->shown_url, URL_SIZE, options->base_url);
     if (options->ca_file != NULL && options->ca_file[0] != '\0') {
         client->ca_file = strdup(options->ca_file);
         if (client->ca_file == NULL)
@@ -207,10 +218,14 @@ bool http_client_do(struct http_client *client, const struct http_client_call *c
         return true;
     }
     buffer_finish(&answer.body);
+    bool is_socket = client->socket_path[0] != '\0';
+    if (result == CURLE_COULDNT_CONNECT && is_socket) /* the library names a host and a port */
+        return error_set(error, ERROR_UNAVAILABLE, "%s %s: nobody answers there", call->method,
+                         client->shown_url);
     if (result == CURLE_WRITE_ERROR)
         return error_set(error, ERROR_TOO_LARGE, "%s %s: an answer of more than %zu bytes",
-                         call->method, client->base_url, client->options.body_size_max);
-    return error_set(error, ERROR_UNAVAILABLE, "%s %s: %s", call->method, client->base_url,
+                         call->method, client->shown_url, client->options.body_size_max);
+    return error_set(error, ERROR_UNAVAILABLE, "%s %s: %s", call->method, client->shown_url,
                      reason[0] != '\0' ? reason : curl_easy_strerror(result));
 }
 

@@ -37,6 +37,8 @@ struct http_client_answer {
 
 /* Before any thread uses a client; repeatable. */
 void http_client_prepare(void);
+/* Is it a base URL? ERROR_BAD_INPUT. */
+MUST_CHECK bool http_client_check_url(const char *url, struct error *error);
 /* ERROR_BAD_INPUT: the URL is none of the above. */
 MUST_CHECK bool http_client_open(const struct http_client_options *options,
                                  struct http_client **out_client, struct error *error);

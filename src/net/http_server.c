@@ -38,6 +38,7 @@
 #define DISCARD_SIZE_MAX 65536
 #define EARLY_ANSWER_SIZE_MAX 65536
 #define STATUS_CLIENT_WENT 499
+#define BODY_LIMIT_SIZE 80
 
 struct http_server {
     /* Set by http_server_open(), then read-only. */
@@ -230,6 +231,16 @@ static enum MHD_Result refuse_method(struct http_request *request)
     return refuse(request, &FAILURE_METHOD_NOT_ALLOWED, NULL);
 }
 
+/* Of a call that takes no file: the failure's own words are about files. */
+static const char *body_limit_text(const struct http_route *route, char out_text[BODY_LIMIT_SIZE])
+{
+    if (route->body == HTTP_BODY_NONE)
+        return "This call takes no body.";
+    snprintf(out_text, BODY_LIMIT_SIZE, "The body of this call has at most %llu bytes.",
+             (unsigned long long)route->body_size_max);
+    return out_text;
+}
+
 static bool is_body_too_long(const struct http_request *request)
 {
     const struct http_route *route = request->route;
@@ -299,8 +310,10 @@ static enum MHD_Result on_headers(struct http_request *request, const char *meth
         http_route_find(server->options.routes, &request->target, method, &is_path_known);
     if (request->route == NULL)
         return is_path_known ? refuse_method(request) : refuse(request, &FAILURE_NOT_FOUND, NULL);
-    if (is_body_too_long(request))
-        return refuse(request, &FAILURE_UPLOAD_TOO_LARGE, NULL);
+    if (is_body_too_long(request)) {
+        char text[BODY_LIMIT_SIZE];
+        return refuse(request, &FAILURE_UPLOAD_TOO_LARGE, body_limit_text(request->route, text));
+    }
     return accept_request(request);
 }
 
@@ -311,7 +324,9 @@ static void collect(struct http_request *request, const char *bytes, size_t size
 {
     uint64_t total = request->body_received + size;
     if (total > request->route->body_size_max) {
-        http_answer_failure(request, &FAILURE_UPLOAD_TOO_LARGE, NULL);
+        char text[BODY_LIMIT_SIZE];
+        http_answer_failure(request, &FAILURE_UPLOAD_TOO_LARGE,
+                            body_limit_text(request->route, text));
         request->phase = HTTP_PHASE_ANSWERED;
         http_server_answer_early(request);
         return;
@@ -459,6 +474,7 @@ static int own_status(struct MHD_Connection *transport)
 static void report(struct http_request *request, int status)
 {
     const struct http_server_options *options = &request->server->options;
+    bool is_quiet = options->is_quiet || (request->route != NULL && request->route->is_quiet);
     pthread_mutex_lock(&request->lock);
     const struct http_observation observation = {
         .method = request->method != NULL ? request->method : "",
@@ -470,7 +486,7 @@ static void report(struct http_request *request, int status)
     };
     pthread_mutex_unlock(&request->lock);
     log_request_set(request->id);
-    LOG_EVENT(options->is_quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request",
+    LOG_EVENT(is_quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request",
               FIELD_TEXT("method", observation.method),
               FIELD_TEXT("path", request->target.path != NULL ? request->target.path : ""),
               FIELD_COUNT("status", status), FIELD_COUNT("bytes", observation.sent),

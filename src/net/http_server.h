@@ -65,12 +65,15 @@ struct http_route {
     enum http_body_kind body;
     uint64_t body_size_max; /* of HTTP_BODY_SMALL; of a stream, begin() and body() decide */
     bool serves_head;       /* HEAD calls the same handler; the body of the answer is left out */
+    bool is_quiet;          /* its requests are logged as debug: it is asked every few seconds */
 };
 
 /* ---- Server ---- */
 
 struct http_limits {
-    unsigned connections_max;  /* each needs up to 64 KiB, and 512 KiB while bytes wait in it */
+    unsigned connections_max;  /* each needs up to 64 KiB, and 512 KiB while bytes wait in it. Near
+                                  it, a new one takes the place of the one that has asked for
+                                  nothing for the longest time */
     size_t header_size_max;    /* request line and headers; more is 431; at most 48 KiB */
     int64_t header_timeout_ms; /* from the connection, or the request's first byte, to the last
                                   header */

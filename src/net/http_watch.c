@@ -22,6 +22,9 @@
 #define LINGER_TIME_MAX_MS 60000
 #define LINGER_QUIET_MAX_MS 10000
 #define SWALLOW_SIZE ((size_t)1 << 20)
+/* Of the connections, this part is kept free for those who come: more than the library accepts
+ * before it looks at those that were cut. */
+#define SPARE_PART 16
 
 struct http_connection {
     struct http_connection *next, *previous;
@@ -31,6 +34,7 @@ struct http_connection {
     /* Guarded by the watch's lock. */
     struct http_request *request; /* borrowed; NULL between two */
     bool has_headers;
+    bool is_cut;            /* and soon removed */
     bool has_bytes;         /* of the next request, before its first line is complete */
     int64_t since_ms;       /* when the present state began */
     uint64_t idle_received; /* what had been received when it became idle; 0: not looked yet */
@@ -59,6 +63,7 @@ struct http_watch {
     pthread_mutex_t lock;
     struct http_connection *connections;
     unsigned count;
+    unsigned cut_count;         /* of these */
     struct lingerer *lingerers; /* owned */
     unsigned lingerer_count;
     pthread_cond_t emptied;
@@ -96,6 +101,44 @@ static uint64_t bytes_moved(const struct http_connection *connection)
     return moved;
 }
 
+static void cut(struct http_watch *watch, struct http_connection *connection)
+{
+    shutdown(connection->fd, SHUT_RDWR);
+    watch->cut_count += !connection->is_cut;
+    connection->is_cut = true;
+}
+
+/* Nobody works for it yet, whatever it has sent. */
+static bool has_asked_nothing(const struct http_connection *connection)
+{
+    struct http_request *request = connection->request;
+    if (request == NULL)
+        return true;
+    pthread_mutex_lock(&request->lock);
+    bool is_incomplete = request->phase == HTTP_PHASE_HEADERS ||
+                         request->phase == HTTP_PHASE_COLLECT ||
+                         request->phase == HTTP_PHASE_DISCARD;
+    pthread_mutex_unlock(&request->lock);
+    return is_incomplete;
+}
+
+/* Connections that only stand there cost a client nothing, so that any number of them must not keep
+ * others out: where they run out, the one that has asked for nothing for the longest time goes. */
+static void make_room(struct http_watch *watch)
+{
+    unsigned most = watch->limits.connections_max - watch->limits.connections_max / SPARE_PART;
+    struct http_connection *oldest = NULL;
+    if (watch->count - watch->cut_count <= most)
+        return;
+    for (struct http_connection *at = watch->connections; at != NULL; at = at->next) {
+        bool is_older = oldest == NULL || at->since_ms <= oldest->since_ms;
+        if (is_older && !at->is_cut && has_asked_nothing(at))
+            oldest = at;
+    }
+    if (oldest != NULL)
+        cut(watch, oldest);
+}
+
 struct http_connection *http_watch_add(struct http_watch *watch, int fd)
 {
     struct http_connection *connection = calloc(1, sizeof *connection);
@@ -110,6 +153,7 @@ struct http_connection *http_watch_add(struct http_watch *watch, int fd)
     /* A new connection owes its headers at once; one that has had a request may idle. */
     connection->has_bytes = true;
     pthread_mutex_lock(&watch->lock);
+    make_room(watch);
     connection->next = watch->connections;
     if (watch->connections != NULL)
         watch->connections->previous = connection;
@@ -128,6 +172,7 @@ void http_watch_remove(struct http_watch *watch, struct http_connection *connect
         watch->connections = connection->next;
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
+    watch->cut_count -= connection->is_cut;
     if (--watch->count == 0)
         pthread_cond_signal(&watch->emptied);
     pthread_mutex_unlock(&watch->lock);
@@ -266,7 +311,7 @@ static void look_at_connections(struct http_watch *watch)
         else
             is_cut = look_at_request(watch, at, now_ms);
         if (is_cut)
-            shutdown(at->fd, SHUT_RDWR);
+            cut(watch, at);
     }
     pthread_mutex_unlock(&watch->lock);
 }
@@ -457,6 +502,6 @@ void http_watch_cut(struct http_watch *watch)
 {
     pthread_mutex_lock(&watch->lock);
     for (struct http_connection *at = watch->connections; at != NULL; at = at->next)
-        shutdown(at->fd, SHUT_RDWR);
+        cut(watch, at);
     pthread_mutex_unlock(&watch->lock);
 }

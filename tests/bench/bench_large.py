@@ -13,7 +13,7 @@ LENGTH_SECONDS = 35 * 60
 
 def make_video(folder):
     """Real video and sound, the picture's bit rate chosen for the size: one minute, then looped."""
-    rate = int(SIZE_BYTES * 8 / LENGTH_SECONDS * 0.985) - 128_000
+    rate = int(SIZE_BYTES * 8 / LENGTH_SECONDS * 1.01) - 128_000
     minute = sample(
         folder / "minute.mp4", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=60",
         "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=60",
@@ -50,6 +50,7 @@ class Watch(threading.Thread):
 def main():
     with tempfile.TemporaryDirectory(dir=ROOT) as folder, System() as system:
         video = make_video(pathlib.Path(folder))
+        assert video.stat().st_size >= SIZE_BYTES, video.stat().st_size
         watch = Watch(system)
         watch.start()
         start = time.monotonic()

@@ -287,7 +287,7 @@ static bool has_mount;
 static bool mount_disk(const char *path, size_t size_bytes)
 {
     char options[64];
-    snprintf(options, sizeof options, "size=%zu", size_bytes);
+    snprintf(options, sizeof options, "size=%zu,mode=700", size_bytes);
     return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("tapedeck-test", path, "tmpfs", 0, options) == 0;
 }

@@ -1,10 +1,15 @@
 """`tapedeck convert`, as a user runs it."""
 
+import os
 import subprocess
 
 from workshop import RELEASE
 
 TAPEDECK = RELEASE / "tapedeck"
+
+
+def as_text(argument):
+    return os.fsdecode(argument) if isinstance(argument, bytes) else str(argument)
 
 
 class Folder:
@@ -15,7 +20,7 @@ class Folder:
 
     def run(self, *arguments, **options):
         return subprocess.run(
-            [str(TAPEDECK), "convert", *map(str, arguments)],
+            [str(TAPEDECK), "convert", *map(as_text, arguments)],
             cwd=self.path,
             capture_output=True,
             timeout=120,

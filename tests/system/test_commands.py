@@ -72,7 +72,105 @@ def test_the_program_lists_its_commands_and_names_its_version():
         assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE), command
     assert re.fullmatch(r"tapedeck \d+\.\d+\.\d+\n", tapedeck("--version").stdout)
     assert tapedeck().returncode == USAGE
+    assert tapedeck("help", "convert").stdout == tapedeck("convert", "--help").stdout
+    assert tapedeck("help", "convrt").returncode == USAGE
     assert 'did you mean "backup"' in tapedeck("bakcup").stderr
+
+
+# ---- The data folder ----
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+
+
+def without_capabilities(*arguments):
+    """As a user for whom a folder's mode counts."""
+    return subprocess.run(
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", RELEASE / "tapedeck", *arguments],
+        capture_output=True, text=True, timeout=60, input="a good password\n",
+    )
+
+
+ON_DATA = (
+    ("user", "list"), ("user", "disable", "x@example.org"), ("keys", "rotate"),
+    ("queue", "dead", "list"), ("doctor", "--orphans"), ("backup", "copy"),
+)
+MAKES_DATA = (("user", "add", "x@example.org"), ("migrate",), ("serve",), ("auth",))
+
+
+@pytest.mark.parametrize("arguments", ON_DATA)
+def test_only_what_needs_a_new_data_folder_makes_one(on, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = on(*arguments)
+    assert result.returncode == FAILED, result
+    assert f"there is no folder {on.data}" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_root
+@pytest.mark.parametrize("arguments", ON_DATA + MAKES_DATA)
+def test_nobody_makes_files_that_the_folders_user_cannot_read(on, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert on("migrate").returncode == OK
+    before = sorted(tmp_path.rglob("*"))
+    os.chown(on.data, 4321, 4321)
+    result = on(*arguments, text="a good password\n")
+    assert result.returncode == FAILED, result
+    assert "sudo -u '#4321'" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@needs_root
+@pytest.mark.parametrize("arguments", ON_DATA + MAKES_DATA)
+def test_a_data_folder_that_cannot_be_written_to_is_named(on, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert on("migrate").returncode == OK
+    on.data.chmod(0o500)
+    result = without_capabilities(*arguments, "--set", f"data.dir={on.data}")
+    assert result.returncode == FAILED, result
+    assert f"{on.data} cannot be written to: Permission denied" in result.stderr
+
+
+@needs_root
+def test_a_database_that_cannot_be_opened_is_named_with_the_reason(on):
+    assert on("migrate").returncode == OK
+    (on.data / "users.db").chmod(0)
+    result = without_capabilities("user", "list", "--set", f"data.dir={on.data}")
+    assert result.returncode == FAILED
+    assert re.search(rf"{on.data}/users.db: .*: Permission denied", result.stderr), result
+
+
+@needs_root
+def test_keys_are_made_by_their_folders_user(on, tmp_path):
+    assert on("migrate").returncode == OK
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    os.chown(keys, 4321, 4321)
+    result = on("keys", "rotate", "--set", f"auth.keys_dir={keys}")
+    assert result.returncode == FAILED and "sudo -u '#4321'" in result.stderr
+    assert list(keys.iterdir()) == []
+
+
+def test_a_folder_of_other_things_becomes_no_data_folder(tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to grandma").touch()
+    for path, words in (
+        (tmp_path / "letters", "holds other things"),
+        (tmp_path / "letters" / "to grandma", "not a folder"),
+    ):
+        for command in (("serve",), ("migrate",), ("user", "add", "x@example.org")):
+            result = tapedeck(*command, "--set", f"data.dir={path}")
+            assert result.returncode == FAILED and words in result.stderr, result
+    assert [path.name for path in (tmp_path / "letters").iterdir()] == ["to grandma"]
+    (tmp_path / "disk" / "lost+found").mkdir(parents=True)
+    assert tapedeck("migrate", "--set", f"data.dir={tmp_path / 'disk'}").returncode == OK
+
+
+def test_a_folder_of_everybodys_becomes_no_data_folder(on):
+    on.data.mkdir()
+    on.data.chmod(0o1777)
+    result = on("serve")
+    assert result.returncode == FAILED and "by everybody" in result.stderr
+    assert list(on.data.iterdir()) == []
 
 
 # ---- user ----
@@ -109,6 +207,7 @@ def test_accounts_are_made_listed_and_changed(on):
     ],
 )
 def test_what_is_wrong_with_an_account_is_said(on, arguments, text, words):
+    assert on("migrate").returncode == OK
     result = on("user", *arguments, text=text)
     assert result.returncode == FAILED and words in result.stderr, result
     assert users(on) == {}
@@ -163,6 +262,33 @@ def test_a_misspelled_option_is_an_error_with_a_suggestion(tmp_path):
     assert result.returncode == FAILED and "gateway.listen" in result.stderr
     result = tapedeck("config", "show", environment={"TAPEDECK_GATEWAY_LISTNE": "x"})
     assert result.returncode == OK and "TAPEDECK_GATEWAY_LISTNE" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "assignment, words",
+    [
+        ("gateway.listen=foo", '"foo" is no address'),
+        ("ops.listen=foo", '"foo" is no address'),
+        ("auth.listen=unix:", "unix:"),
+        ("gateway.auth_url=ftp://x", "is no URL"),
+        ("gateway.public_url=ftp://x", "http://"),
+        ("mail.from=notanaddress", "address"),
+        ("mail.reply_to=notanaddress", "address"),
+        ("data.dir=", "name a folder"),
+        ("log.level=loud", "expected one of error"),
+        ("mail.timeout=99999999999999d", "too large"),
+    ],
+)
+def test_what_no_service_could_use_is_refused_at_once(assignment, words):
+    result = tapedeck("config", "show", "--set", assignment)
+    assert result.returncode == FAILED, result
+    assert assignment.split("=")[0] in result.stderr and words in result.stderr
+
+
+def test_the_configuration_is_shown_section_by_section():
+    sections = [line.split(".")[0] for line in tapedeck("config", "show").stdout.splitlines()]
+    runs = [section for i, section in enumerate(sections) if sections[i - 1 : i] != [section]]
+    assert len(runs) == len(set(runs))
 
 
 # ---- keys, migrate ----
@@ -279,7 +405,34 @@ def test_a_backup_never_writes_over_another(on, tmp_path):
 def test_a_backup_of_nothing_leaves_nothing(on, tmp_path):
     result = on("backup", tmp_path / "copy")
     assert result.returncode == FAILED and result.stderr
-    assert not (tmp_path / "copy").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_that_failed_leaves_nothing(on, tmp_path):
+    assert on("migrate").returncode == OK
+    spoil_blobs(on)
+    for _ in range(2):
+        result = on("backup", tmp_path / "copy")
+        assert result.returncode == FAILED and "blobs" in result.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_backup_needs_a_name(on, tmp_path, monkeypatch):
+    assert on("migrate").returncode == OK
+    monkeypatch.chdir(tmp_path)
+    assert on("backup", "").returncode == USAGE
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_what_is_done_to_a_copys_keys_and_mails_is_not_done_to_the_system(on, tmp_path):
+    assert on("migrate").returncode == OK
+    for name in ("gateway.key", "keys/a.key.json", "mail/new/1"):
+        (on.data / name).parent.mkdir(parents=True, exist_ok=True)
+        (on.data / name).write_text("small")
+    assert on("backup", tmp_path / "copy").returncode == OK
+    for name in ("gateway.key", "keys/a.key.json", "mail/new/1"):
+        assert not (tmp_path / "copy" / name).samefile(on.data / name)
+        assert (tmp_path / "copy" / name).read_text() == "small"
 
 
 # ---- doctor ----
@@ -301,7 +454,7 @@ def test_a_system_that_runs_is_well(served):
     result = served.command("doctor", "--set", "limits.disk_free_min=0")
     assert result.returncode == OK, result
     assert {verdict for verdict, _ in verdicts(result).values()} == {"ok"}
-    assert len(verdicts(result)) == 11
+    assert len(verdicts(result)) == 12
     # Asking changes nothing.
     assert served.serve.stop() == 0
 
@@ -331,6 +484,26 @@ def spoil_mail(served):
     (served.data / "mail").write_text("a file where a folder should be")
 
 
+def spoil_gateway_key(served):
+    (served.data / "gateway.key").write_text("short\n")
+
+
+def open_gateway_key(served):
+    (served.data / "gateway.key").write_text("a-secret-that-is-long-enough\n")
+    (served.data / "gateway.key").chmod(0o644)
+
+
+def open_signing_key(served):
+    assert served.command("keys", "rotate").returncode == OK
+    for path in (served.data / "keys").iterdir():
+        path.chmod(0o640)
+
+
+def spoil_signing_key(served):
+    (served.data / "keys").mkdir()
+    (served.data / "keys" / "a.key.json").write_text("no key")
+
+
 def nothing(_):
     pass
 
@@ -339,10 +512,15 @@ def nothing(_):
     "spoil, options, check, words",
     [
         (spoil_rights, [], "data folder", "chmod 700"),
-        (spoil_records, [], "records", "records.db"),
+        (spoil_records, [], "records", "put a backup in its place"),
         (spoil_accounts, [], "accounts", "tapedeck migrate"),
         (spoil_blobs, [], "blobs", "blobs"),
         (spoil_mail, [], "mail", "mail"),
+        (spoil_gateway_key, [], "keys", "gateway.key: a line of 16 to 256"),
+        (open_gateway_key, [], "keys", "its mode is 644, not 600"),
+        (nothing, ["auth.gateway_key_file=/no/such"], "keys", "/no/such"),
+        (open_signing_key, [], "keys", "its mode is 640, not 600"),
+        (spoil_signing_key, [], "keys", "a.key.json"),
         (nothing, ["limits.disk_free_min=900TiB"], "disk", "limits.disk_free_min"),
         (nothing, ["gateway.auth_url=http://127.0.0.1:1"], "auth", "127.0.0.1:1"),
         (nothing, ["gateway.auth_url=https://localhost:1"], "auth", "localhost:1"),
@@ -361,6 +539,65 @@ def test_what_is_broken_is_found_with_advice(served, spoil, options, check, word
     assert found[check][0] == "FAILED" and words in found[check][1], found
     others = {name for name, (verdict, _) in found.items() if verdict == "FAILED"} - {check}
     assert others == set(), found
+
+
+def as_nobody(served, *arguments):
+    """A command of another user than the data folder's: ours, on a folder of somebody else."""
+    os.chown(served.data, 4321, 4321)
+    return served.command(*arguments)
+
+
+@needs_root
+def test_another_user_is_told_what_to_run_instead(served):
+    result = as_nobody(served, "doctor", "--set", "limits.disk_free_min=1GiB")
+    found = verdicts(result)
+    assert found["data folder"][0] == "FAILED"
+    assert (
+        "sudo -u '#4321' tapedeck doctor --set 'limits.disk_free_min=1GiB' "
+        f"--set 'data.dir={served.data}'" in found["data folder"][1]
+    )
+    assert found["auth"] == ("-", "see data folder")
+
+
+def test_asking_makes_nothing(on):
+    assert on("migrate").returncode == OK
+    (on.data / "lock").unlink(missing_ok=True)
+    on("doctor")
+    assert not (on.data / "lock").exists()
+
+
+@needs_root
+def test_a_disk_that_is_read_only_is_found(served):
+    served.data.chmod(0o500)
+    result = without_capabilities("doctor", "--set", f"data.dir={served.data}")
+    found = verdicts(result)
+    assert found["data folder"][0] == "FAILED"
+    assert "cannot be written to" in found["data folder"][1] and "migrate" not in result.stdout
+
+
+# What a mount of FUSE says of itself.
+FUSE = """
+#include <sys/vfs.h>
+int statfs64(const char *path, struct statfs64 *status)
+{
+    (void)path;
+    *status = (struct statfs64){.f_type = 0x65735546, .f_bavail = 1 << 30, .f_bsize = 4096};
+    return 0;
+}
+"""
+
+
+def test_a_folder_on_fuse_may_be_well(on, tmp_path):
+    assert on("migrate").returncode == OK
+    (tmp_path / "fuse.c").write_text(FUSE)
+    command = ["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", "fuse.so", "fuse.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    result = tapedeck(
+        "doctor", "--set", f"data.dir={on.data}",
+        environment={"LD_PRELOAD": str(tmp_path / "fuse.so")},
+    )
+    verdict, found = verdicts(result)["data folder"]
+    assert verdict == "warning" and "FUSE" in found
 
 
 def test_a_missing_worker_is_found(served, tmp_path):

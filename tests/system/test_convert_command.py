@@ -159,13 +159,15 @@ def test_whatever_stops_it_no_half_file_and_no_worker_is_left(here, number):
     wait_for(lambda: not is_running(worker), 5, "the worker's end")
     assert list(here.path.iterdir()) == []
     if number != signal.SIGKILL:
-        assert process.returncode == 1
+        assert process.returncode == -number  # which a shell shows as 128 + number
 
 
-@pytest.mark.parametrize("waits_for", ["a writer", "bytes", "a reader"])
+@pytest.mark.parametrize("waits_for", ["a writer", "bytes", "a reader", "a pipe's reader"])
 def test_what_waits_for_others_can_be_stopped(here, waits_for):
     os.mkfifo(here.path / "pipe")
-    source, target = (media.clip(60), "-") if waits_for == "a reader" else ("pipe", "out.mp3")
+    source, target = {"a reader": (media.clip(60), "-"), "a pipe's reader": (media.clip(5), "pipe")}.get(
+        waits_for, ("pipe", "out.mp3")
+    )
     process = subprocess.Popen(
         [TAPEDECK, "convert", source, target],
         cwd=here.path,
@@ -180,8 +182,9 @@ def test_what_waits_for_others_can_be_stopped(here, waits_for):
         wait_for(lambda: workers_of(process.pid), what="a worker")
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=5) == 1
-    assert process.stderr.read() == b"tapedeck convert: told to stop\n"
+    assert process.wait(timeout=5) == -signal.SIGINT
+    if waits_for != "a pipe's reader":
+        assert process.stderr.read() == b"tapedeck convert: told to stop\n"
     assert [path.name for path in here.path.iterdir()] == ["pipe"]
     if waits_for == "bytes":
         os.close(writer)
@@ -299,6 +302,7 @@ def is_running(pid):
         (["a", "--vbr-quality", "10"], b"vbr_quality must be"),
         (["a", "--vbr-quality", "1", "--bitrate-kbps", "128"], b"vbr_quality"),
         (["a", "--track", "1", "--language", "en"], b"language"),
+        (["a", "--title", b"caf\xe9"], b"--title: expected text in UTF-8"),
         (["a", "--notify", "none"], b"there is no option --notify"),
     ],
 )
@@ -324,8 +328,18 @@ def test_what_cannot_be_opened_ends_with_1(here):
     result = here.run(media.clip(5), "no/folder/out.mp3")
     assert result.returncode == 1 and b"no/folder/out.mp3: No such file" in result.stderr
     result = here.run(media.clip(5), "folder/")
-    assert result.returncode == 1 and b"folder//clip-5.mp3: No such file" in result.stderr
+    assert result.returncode == 1 and b"folder/clip-5.mp3: No such file" in result.stderr
     assert list(here.path.iterdir()) == []
+
+
+def test_a_files_name_gives_the_terminal_no_orders(here):
+    result = here.run("no\x1b[31m\udcff.mp4")
+    assert result.returncode == 1
+    assert rb"no\x1b[31m\xff.mp4: No such file" in result.stderr
+    os.symlink(media.clip(5), here.path / "\x1b[2J.mp4")
+    result = here.run("\x1b[2J.mp4")
+    assert result.returncode == 0 and rb"\x1b[2J.mp3: " in result.stderr
+    assert b"\x1b" not in result.stderr
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(here):

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 import media
 from deck import BEN, Deck, expect
@@ -222,6 +223,29 @@ def test_a_client_that_does_not_wait_sees_the_refusal_too(deck, anna):
 # ---- Slow ----
 
 
+def test_connections_that_ask_for_nothing_keep_nobody_out(own_deck):
+    deck = own_deck
+    deck.start_gateway({"gateway.connections_max": "64"})
+    anna = deck.client()
+    upload, _ = begin(deck, anna, length=1000)
+    unfinished = (
+        b"", b"GET / HTTP/1.1\r\nHost: a\r\n",
+        b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\nabc",
+    )
+    idle = []
+    for i in range(300):
+        idle.append(deck.connect())
+        idle[-1].sendall(unfinished[i % 3])
+    for _ in range(3):
+        begun = time.monotonic()
+        assert requests.get(f"{deck.url}/c/{'0' * 24}").status_code == 200
+        assert time.monotonic() - begun < 3
+    upload.send(b"x" * 1000)  # what has been asked for is not cut
+    assert upload.answer()[0] == 202
+    for connection in idle:
+        connection.close()
+
+
 def memory_kib(service):
     with open(f"/proc/{service.process.pid}/status") as status:
         [line] = [line for line in status if line.startswith("VmRSS")]
@@ -381,6 +405,15 @@ def test_a_key_is_visible_ascii(anna, value):
     expect(anna.upload(headers=key(value.encode())), 400, "bad_request")
 
 
+def test_two_keys_are_no_key(deck, anna):
+    upload = Raw(deck, anna, "Idempotency-Key: one", "Idempotency-Key: two", length=3)
+    upload.send(b"abc")
+    status, problem = upload.answer()
+    assert (status, problem["code"]) == (400, "bad_request")
+    assert "more than one Idempotency-Key" in problem["detail"]
+    upload.socket.close()
+
+
 # ---- Gateways that go ----
 
 
@@ -393,6 +426,22 @@ def test_a_killed_gateways_uploads_are_cleaned_up_by_another(own_deck):
     deck.gateway.kill()
     deck.start_gateway({"recovery.lease": "300ms"})
     wait_for(lambda: is_gone(deck, conversion), what="that nothing is left")
+
+
+def test_a_killed_gateways_uploads_keep_their_owner_out_for_a_lease_only(own_deck):
+    deck = own_deck
+    options = {"recovery.lease": "2s", "limits.uploads_per_user": "1"}
+    deck.start_gateway(options)
+    anna = deck.client()
+    upload, conversion = begin(deck, anna)
+    upload.send(b"x" * 300_000)
+    expect(anna.upload(), 429, "too_many_uploads")
+    deck.gateway.kill()
+    deck.start_gateway(options)
+    upload.socket.close()
+    anna = deck.client()
+    wait_for(lambda: anna.upload().status_code == 202, SOON_S, "an upload that is let in")
+    assert conversion in open_records(deck)  # and still waits for its due time
 
 
 def is_refused(deck):

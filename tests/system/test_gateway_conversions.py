@@ -94,6 +94,8 @@ def test_the_page_of_a_conversion_says_nothing_about_it(deck, done):
     assert pages[0].text.replace(done["id"], UNKNOWN) == pages[1].text
     assert "talk" not in pages[0].text
     assert f"{deck.url}/v1/conversions/{done['id']}/mp3" in pages[0].text
+    # Of a failed one there is no MP3: the conversion says why.
+    assert f"{deck.url}/v1/conversions/{done['id']}</pre>" in pages[0].text
     expect(requests.get(f"{deck.url}/c/<script>"), 404, "not_found")
 
 

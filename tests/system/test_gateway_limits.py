@@ -83,6 +83,18 @@ def test_upload_size_max(deck):
     nothing_is_left(deck, but=[answer.json()["id"] for answer in fitting])
 
 
+def test_a_body_where_none_is_wanted_is_refused_as_that(deck):
+    [anna, _] = clients(deck)
+    for answer, words in (
+        (anna.delete("/v1/conversions/x", data=b"x" * 100_000), "This call takes no body."),
+        (anna.post("/login", data=b"x" * 100_000), "has at most 4096 bytes"),
+        (anna.post("/login", data=chunks(100_000)), "has at most 4096 bytes"),
+    ):
+        expect(answer, 413, "upload_too_large")
+        assert words in answer.json()["detail"]
+        assert "file" not in answer.json()["title"]
+
+
 def test_uploads_per_user(deck):
     anna, ben = clients(deck, uploads_per_user=2)
     open_uploads = [OpenUpload(deck.client()) for _ in range(2)]
@@ -190,16 +202,20 @@ def test_a_full_disk_costs_no_upload_that_was_taken(disk_deck, small_disk):
     deck = disk_deck
     anna, _ = clients(deck)
     kept = anna.upload(media.clip(5).read_bytes())
-    assert kept.status_code == 202
+    unwanted = anna.upload(b"x" * MIB)
+    assert (kept.status_code, unwanted.status_code) == (202, 202)
     # It fills up while the body comes; of a declared length it is known before.
     expect(anna.upload(chunks(64 * MIB)), 503, "disk_full")
     expect(anna.upload(b"x" * 64 * MIB), 503, "disk_full")
-    nothing_is_left(deck, but=[kept.json()["id"]])
+    nothing_is_left(deck, but=[kept.json()["id"], unwanted.json()["id"]])
     # Not even the record finds room.
     fill(small_disk, leave=0)
     answer = anna.upload(b"x" * 100_000)
     expect(answer, 503, "disk_full")
     assert anna.get("/v1/conversions").status_code == 200
+    # What its owner does not want any more makes room.
+    assert anna.delete(f"/v1/conversions/{unwanted.json()['id']}").status_code == 204
+    nothing_is_left(deck, but=[kept.json()["id"]])
     (small_disk / "filler").unlink()
     wait_for(lambda: anna.upload().status_code == 202, what="that uploads are taken again")
     deck.start("converter")

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -87,6 +88,24 @@ def test_it_serves_until_ctrl_c_and_writes_no_secret(tmp_path):
         assert len(secret) > 15 and secret not in output and secret not in log
     wait_for(lambda: not processes_in(tmp_path), 5, "the end of all processes")
     assert not (folder / "data").exists()
+
+
+def test_what_is_built_is_not_for_its_user_alone(tmp_path):
+    for path, text in (
+        ("scripts/install-deps", ""),
+        ("bin/meson", "mkdir build-release"),
+        ("bin/ninja", "umask >ninja-umask; exit 1"),
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / path).chmod(0o755)
+    shutil.copy(ROOT / "scripts" / "run", tmp_path / "scripts")
+    subprocess.run(
+        [tmp_path / "scripts" / "run", "--exit"], capture_output=True, timeout=60, umask=0o022,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+    )
+    assert (tmp_path / "build-release").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "ninja-umask").read_text() == "0022\n"
 
 
 def test_wrong_arguments_are_refused(tmp_path):

@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -58,6 +59,20 @@ def test_it_is_ready_with_all_four_services_and_private_files(serve):
             assert mode_of(path) in ("0o700", "0o600"), path
     assert serve.client().get("/v1/conversions").status_code == 200
     assert re.search(r"service=serve event=ready address=http://127.0.0.1:\d+ ", serve.serve.log())
+
+
+def test_a_normal_start_warns_of_nothing_and_tells_of_no_polling(serve):
+    time.sleep(0.5)  # the gateway asks for revocations every 200 ms here
+    lines = serve.serve.log().splitlines()
+    lines = [line for line in lines if "unknown environment variable" not in line]  # the tests' own
+    log = "\n".join(lines)
+    assert "level=warning" not in log and "level=error" not in log, log
+    assert "path=/revocations" not in log and "jwks.json" not in log
+
+
+def test_a_socket_file_is_named_as_what_it_is(served, tmp_path):
+    served.start_serve({"gateway.listen": f"unix:{tmp_path}/gateway"})
+    assert served.url == f"unix:{tmp_path}/gateway"
 
 
 def test_one_operations_port_shows_all_four(serve):
@@ -116,7 +131,7 @@ def test_on_a_terminal_it_asks_for_the_first_account(tmp_path):
         os.write(here, f"{text}\n".encode())
 
     try:
-        read_until("Email: ")
+        assert "everything" not in read_until("Email: ")  # an account's rights are all the same
         answer("no email")
         read_until("Email: ")
         answer("me@example.org")
@@ -147,6 +162,41 @@ def test_a_port_in_use_is_said_at_once(served, option):
         line = served.serve.log().splitlines()[-1]
         assert "event=ended" in line and option in line and address in line and "in use" in line
     assert not served.processes()
+
+
+def test_a_gateways_key_that_is_none_is_said_at_once(served):
+    (served.data / "gateway.key").write_text("short\n")
+    for options, words in (
+        ({}, "gateway.key: a line of 16 to 256 visible ASCII characters is expected"),
+        ({"auth.gateway_key_file": "/no/such"}, "/no/such"),
+    ):
+        served.start_serve(options, wait=False)
+        assert served.serve.process.wait(timeout=10) == 1
+        assert "auth.gateway_key_file: " in served.serve.log()
+        assert words in served.serve.log()
+
+
+def test_without_its_worker_it_is_not_ready(served, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(RELEASE / "tapedeck", alone)
+    served.start_serve(build=alone, wait=False)
+    ops = "http://" + served.address_of(served.serve, "ops")
+
+    def converter():
+        services = requests.get(f"{ops}/readyz").json()["services"]
+        return services["converter"] if "checks" in services["converter"] else None
+
+    wait_for_line(served.serve, "not ready: what it needs cannot be used yet")
+    checks = wait_for(converter, what="the converter's checks")["checks"]
+    [worker] = [check for check in checks if check["name"] == "worker"]
+    assert not worker["ok"] and "tapedeck-worker" in worker["reason"]
+    time.sleep(1.5)
+    assert requests.get(f"{ops}/readyz").status_code == 503
+    assert "event=ready address" not in served.serve.log()
+    shutil.copy(RELEASE / "tapedeck-worker", alone)
+    served.wait_until_ready()
+    assert requests.get(f"{ops}/readyz").status_code == 200
 
 
 def test_a_service_that_cannot_start_ends_all(served):

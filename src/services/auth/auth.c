@@ -1,6 +1,7 @@
 #include "services/auth/auth.h"
 
 #include "base/log.h"
+#include "net/http_address.h"
 #include "net/http_metrics.h"
 #include "net/ops.h"
 #include "services/auth/auth_internal.h"
@@ -19,6 +20,7 @@ const struct config_option auth_options[] = {
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct auth_settings, listen, const char *),
         .standard = "127.0.0.1:5000",
+        .check = http_address_check,
         .help = "Where gateways reach auth: address:port, [v6]:port or unix:/path. Port 0 picks "
                 "one; the log line `listening` names it.",
     },

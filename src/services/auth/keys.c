@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,9 +115,24 @@ static void add_sorted(struct key_list *list, struct dated_key key)
     list->count++;
 }
 
-/* A file that is none of ours, or half of one, must not end all logins: it is left out. As many as
- * were told of at the last look are the same ones, nearly always. */
-static void add_file(struct key_list *list, const char *folder, const char *name, size_t told_count)
+/* Every thread has a ring, but the folder is one: files that were told of, by whichever ring. As
+ * many as at the last look are the same ones, nearly always. */
+static atomic_size_t told_count;
+
+static bool is_told(size_t left_out_count)
+{
+    size_t told = left_out_count - 1;
+    return !atomic_compare_exchange_strong(&told_count, &told, left_out_count);
+}
+
+static void forget_told(size_t left_out_count)
+{
+    if (atomic_load(&told_count) > left_out_count)
+        atomic_store(&told_count, left_out_count);
+}
+
+/* A file that is none of ours, or half of one, must not end all logins: it is left out. */
+static void add_file(struct key_list *list, const char *folder, const char *name)
 {
     char path[FILE_PATH_SIZE];
     struct dated_key key = {0};
@@ -127,22 +143,22 @@ static void add_file(struct key_list *list, const char *folder, const char *name
         add_sorted(list, key);
         return;
     }
-    if (error.kind == ERROR_NOT_FOUND || ++list->left_out_count <= told_count)
+    if (error.kind == ERROR_NOT_FOUND || is_told(++list->left_out_count))
         return;
     log_error("a signing key is left out", FIELD_TEXT("file", name),
               FIELD_TEXT("reason", error.text));
 }
 
-static bool load_folder(const char *folder, size_t told_count, struct key_list *out_list,
-                        struct error *error)
+static bool load_folder(const char *folder, struct key_list *out_list, struct error *error)
 {
     DIR *directory = opendir(folder);
     if (directory == NULL)
         return error_set_errno(error, errno, "open %s", folder);
     for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
         if (is_key_file(entry->d_name))
-            add_file(out_list, folder, entry->d_name, told_count);
+            add_file(out_list, folder, entry->d_name);
     closedir(directory);
+    forget_told(out_list->left_out_count);
     return true;
 }
 
@@ -204,7 +220,8 @@ bool keys_rotate(const struct config *config, char out_key_id[KEYS_ID_SIZE], str
     char folder[FILE_PATH_SIZE];
     CLEANUP(key_list_clear) struct key_list list = {0};
     if (!load_settings(config, &settings, folder, error) ||
-        !file_make_folder(folder, 0700, error) || !load_folder(folder, 0, &list, error))
+        !file_make_folder(folder, 0700, error) || !data_folder_check(folder, error) ||
+        !load_folder(folder, &list, error))
         return false;
     remove_ended(folder, &list, settings.token_lifetime_ms);
     if (list.count == KEYS_MAX)
@@ -212,6 +229,35 @@ bool keys_rotate(const struct config *config, char out_key_id[KEYS_ID_SIZE], str
                          "%d keys are kept for tokens that may still live: rotate again later",
                          KEYS_MAX);
     return make_key(folder, out_key_id, error);
+}
+
+static bool check_file(const char *folder, const char *name, struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    struct dated_key key = {0};
+    if (!file_path(path, error, "%s/%s", folder, name))
+        return false;
+    if (!load_key(path, &key, error))
+        return error_prefix(error, "%s", path);
+    token_key_close(key.key);
+    return file_check_secret(path, error);
+}
+
+bool keys_check(const struct config *config, struct error *error)
+{
+    struct keys_settings settings = {0};
+    char folder[FILE_PATH_SIZE];
+    if (!load_settings(config, &settings, folder, error))
+        return false;
+    DIR *directory = opendir(folder);
+    if (directory == NULL)
+        return errno == ENOENT || error_set_errno(error, errno, "open %s", folder);
+    bool are_well = true;
+    for (const struct dirent *entry = readdir(directory); are_well && entry != NULL;
+         entry = readdir(directory))
+        are_well = !is_key_file(entry->d_name) || check_file(folder, entry->d_name, error);
+    closedir(directory);
+    return are_well;
 }
 
 static bool is_same(const struct key_list *a, const struct key_list *b)
@@ -235,9 +281,8 @@ static bool format_public(const struct key_list *list, struct buffer *out_json, 
 static bool look(struct key_ring *ring, struct error *error)
 {
     CLEANUP(key_list_clear) struct key_list list = {0};
-    if (!load_folder(ring->folder, ring->list.left_out_count, &list, error))
+    if (!load_folder(ring->folder, &list, error))
         return false;
-    ring->list.left_out_count = list.left_out_count;
     remove_ended(ring->folder, &list, ring->token_lifetime_ms);
     if (list.count == 0)
         return error_set(error, ERROR_UNAVAILABLE, "no signing key in %s", ring->folder);
@@ -285,9 +330,8 @@ bool key_ring_open(const struct config *config, struct key_ring **out_ring, stru
     struct keys_settings settings = {0};
     CLEANUP(key_list_clear) struct key_list list = {0};
     if (!load_settings(config, &settings, ring->folder, error) ||
-        !file_make_folder(ring->folder, 0700, error) || !load_folder(ring->folder, 0, &list, error))
+        !file_make_folder(ring->folder, 0700, error) || !load_folder(ring->folder, &list, error))
         return error_prefix(error, "signing keys");
-    ring->list.left_out_count = list.left_out_count;
     ring->token_lifetime_ms = settings.token_lifetime_ms;
     char key_id[KEYS_ID_SIZE];
     if (list.count == 0) {

@@ -25,6 +25,9 @@ extern const struct config_option keys_options[]; /* auth.keys_dir, auth.token_l
 MUST_CHECK bool keys_rotate(const struct config *config, char out_key_id[KEYS_ID_SIZE],
                             struct error *error);
 
+/* Each file there is a key, and closed to others; makes nothing, and needs none to be there yet. */
+MUST_CHECK bool keys_check(const struct config *config, struct error *error);
+
 struct key_ring; /* not thread-safe: one per thread */
 
 /* Makes the folder and the first key where there is none. */

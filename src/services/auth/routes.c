@@ -19,10 +19,16 @@ const struct http_route auth_routes[] = {
         .body = HTTP_BODY_SMALL,
         .body_size_max = BODY_IGNORED_MAX,
     },
-    {.method = "GET", .path = "/.well-known/jwks.json", .handle = auth_jwks, .serves_head = true},
+    {
+        .method = "GET",
+        .path = "/.well-known/jwks.json",
+        .handle = auth_jwks,
+        .serves_head = true,
+        .is_quiet = true,
+    },
 
     /* For gateways, which show the secret that they share with us. */
-    {.method = "GET", .path = "/revocations", .handle = auth_revocations},
+    {.method = "GET", .path = "/revocations", .handle = auth_revocations, .is_quiet = true},
     {
         .method = "POST",
         .path = "/erased",

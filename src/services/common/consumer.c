@@ -352,7 +352,8 @@ static bool open_patiently(struct consumer *consumer, bool *out_has_begun)
     for (;;) {
         struct error error = {0};
         bool is_open = open_all(consumer, out_has_begun, &error);
-        note(!is_open, &was_failing, "not ready: a store cannot be used yet", "ready", &error);
+        note(!is_open, &was_failing, "not ready: what it needs cannot be used yet",
+             "what it needs can be used now", &error);
         if (is_open)
             return true;
         if (!stop_wait(consumer->options.stop, OPEN_RETRY_MS))

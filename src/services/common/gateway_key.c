@@ -78,6 +78,30 @@ bool gateway_key_load(const struct config *config, char out_key[GATEWAY_KEY_SIZE
     return make(path, error) && load(path, out_key, error);
 }
 
+bool gateway_key_check(const struct config *config, struct error *error)
+{
+    struct gateway_key_settings settings = {0};
+    const char *data = NULL;
+    char path[FILE_PATH_SIZE];
+    char key[GATEWAY_KEY_SIZE];
+    if (!config_load(config, gateway_key_options, &settings, error) ||
+        !data_folder_get(config, &data, error))
+        return false;
+    bool is_named = settings.file[0] != '\0';
+    if (is_named ? !file_path(path, error, "%s", settings.file)
+                 : !file_path(path, error, "%s/gateway.key", data))
+        return false;
+    struct error cause = {0};
+    bool is_usable = load(path, key, &cause);
+    sodium_memzero(key, sizeof key);
+    if (is_usable)
+        return file_check_secret(path, error);
+    if (!is_named && cause.kind == ERROR_NOT_FOUND)
+        return true;
+    *error = cause;
+    return false;
+}
+
 bool gateway_key_is_equal(const char *a, const char *b)
 {
     unsigned char hash_a[crypto_generichash_BYTES], hash_b[crypto_generichash_BYTES];

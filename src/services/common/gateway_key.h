@@ -19,5 +19,8 @@ extern const struct config_option gateway_key_options[]; /* auth.gateway_key_fil
  * up. ERROR_NOT_FOUND: the named file is not there. */
 MUST_CHECK bool gateway_key_load(const struct config *config, char out_key[GATEWAY_KEY_SIZE],
                                  struct error *error);
+/* As gateway_key_load(), but makes nothing, and the file must be closed to others. True where it
+ * would be made. */
+MUST_CHECK bool gateway_key_check(const struct config *config, struct error *error);
 /* In the same time wherever they differ. False for NULL. */
 bool gateway_key_is_equal(const char *a, const char *b);

@@ -78,7 +78,7 @@ const struct config_option policy_options[] = {
         .standard = "24h",
         .least = CLOCK_SECOND_MS,
         .most = 30 * CLOCK_DAY_MS,
-        .help = "How long a resumable upload may rest before it is removed.",
+        .help = "How long a resumable upload may rest before it is removed; no call makes one yet.",
     },
     {
         .name = "limits.conversion_age_max",

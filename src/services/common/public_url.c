@@ -8,12 +8,19 @@ struct public_url_settings {
     const char *public_url;
 };
 
+static bool check(const char *text, struct error *error)
+{
+    struct public_url url;
+    return public_url_parse(text, &url, error);
+}
+
 const struct config_option public_url_options[] = {
     {
         .name = "gateway.public_url",
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct public_url_settings, public_url, const char *),
         .standard = "",
+        .check = check,
         .help = "What the links in emails begin with, such as https://tapedeck.example. Where it "
                 "is not given, the gateway uses http:// and gateway.listen, and a notifier of its "
                 "own writes mails without a link.",

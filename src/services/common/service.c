@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "net/http_address.h"
 #include "net/ops.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@ const struct config_option service_options[] = {
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct service_settings, ops_listen, const char *),
         .standard = "127.0.0.1:9090",
+        .check = http_address_check,
         .help = "Where /livez, /readyz and /metrics are served: address:port, [v6]:port or "
                 "unix:/path. Port 0 picks one; the log line `listening` names it. For operators "
                 "only.",

@@ -4,6 +4,7 @@
 #include "net/metrics.h"
 #include "net/ops.h"
 #include "services/common/cleaner.h"
+#include "sandbox/worker_process.h"
 #include "services/common/probes.h"
 #include "services/converter/slot.h"
 #include <stdlib.h>
@@ -51,6 +52,19 @@ static const struct metric_family families[] = {
     {0},
 };
 
+/* Another host's converter may have one. */
+static bool check_worker(void *context, struct error *error)
+{
+    CLEANUP(worker_process_closep) struct worker_process *process = NULL;
+    (void)context;
+    return worker_process_open(&process, error);
+}
+
+static const struct ops_check checks[] = {
+    {.name = "worker", .check = check_worker},
+    {0},
+};
+
 struct converter {
     /* Set by converter_open(), then read-only. */
     struct ops *ops; /* borrowed */
@@ -87,6 +101,7 @@ static void converter_close(void *state)
         consumer_close(converter->slots[i].consumer);
     publisher_close(converter->publisher, PUBLISH_LAST_MS);
     cleaner_close(converter->cleaner);
+    ops_remove_checks(converter->ops, checks);
     probes_close(converter->ops);
     stop_close(&converter->stop);
     free(converter);
@@ -134,6 +149,7 @@ static bool converter_open(const struct config *config, struct ops *ops, void **
     }
     metrics_register(ops_metrics(ops), families);
     probes_open(config, &plan, ops);
+    ops_add_checks(ops, checks);
     if (!open_all(converter, config, error)) {
         converter_close(converter);
         return false;

@@ -15,7 +15,8 @@ static bool decide(void *context, const struct conversion *record, int64_t now_m
 void gateway_cancel(struct http_request *request)
 {
     struct conversion record;
-    if (!gateway_change_in_path(request, decide, &FAILURE_ALREADY_ENDED, &record))
+    if (!gateway_find_in_path(request, &record) ||
+        !gateway_change(request, decide, &FAILURE_ALREADY_ENDED, &record))
         return;
     fault_point("gateway.after_cancel");
     gateway_count_transition(gateway_of(request), "cancelled");

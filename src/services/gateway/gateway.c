@@ -43,8 +43,8 @@ static bool load(struct gateway *gateway, struct error *error)
         !policy_load(gateway->config, &gateway->policy, error) ||
         !public_url_load(gateway->config, &gateway->public_url, error))
         return false;
-    int64_t lease_ms = gateway->policy.conversion.lease_ms;
-    gateway->tick_interval_ms = lease_ms < TICK_INTERVAL_MAX_MS ? lease_ms : TICK_INTERVAL_MAX_MS;
+    int64_t third_ms = gateway->policy.conversion.lease_ms / 3; /* so that one may be missed */
+    gateway->tick_interval_ms = third_ms < TICK_INTERVAL_MAX_MS ? third_ms : TICK_INTERVAL_MAX_MS;
     return true;
 }
 

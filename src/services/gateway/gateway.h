@@ -72,11 +72,10 @@ MUST_CHECK bool gateway_find_own(struct http_request *request, const struct clai
                                  const char *id_text, struct conversion *out_record);
 /* The bearer's own that the path names as {id}. */
 MUST_CHECK bool gateway_find_in_path(struct http_request *request, struct conversion *out_record);
-/* The same, changed; `refused` is the answer where `decide`, whose context is the gateway, does not
- * change what is still there. */
-MUST_CHECK bool gateway_change_in_path(struct http_request *request, record_decision *decide,
-                                       const struct failure *refused,
-                                       struct conversion *out_record);
+/* The record as it was found, changed; `refused` is the answer where `decide`, whose context is the
+ * gateway, does not change what is still there. */
+MUST_CHECK bool gateway_change(struct http_request *request, record_decision *decide,
+                               const struct failure *refused, struct conversion *record);
 
 bool gateway_is_owner(const struct claims *claims, const struct conversion *record);
 void gateway_answer_conversion(struct http_request *request, int status,

@@ -1,5 +1,5 @@
-/* GET /c/{id}, where the email's link leads: how to fetch the MP3. It does not look at the
- * conversion, so that it can say nothing about it. */
+/* GET /c/{id}, where the email's link leads: how to fetch the MP3, and how to ask why there is
+ * none. It does not look at the conversion, so that it can say nothing about it. */
 
 #include "services/gateway/gateway.h"
 
@@ -12,18 +12,24 @@ static const char head[] =
     "<meta name=\"viewport\" content=\"width=device-width\">\n<title>Tapedeck</title>\n"
     "<style>body{font:16px/1.5 sans-serif;max-width:44em;margin:3em auto;padding:0 1em}"
     "pre{background:#8882;padding:1em;overflow-x:auto}</style>\n"
-    "<h1>Your MP3</h1>\n<p>Log in, and put the token that you get into a variable:</p>\n";
+    "<h1>Your conversion</h1>\n<p>Log in, and put the token that you get into a variable:</p>\n";
 
 static bool format_page(const char *url, const struct id *id, struct buffer *out_page)
 {
     CLEANUP(buffer_finish) struct buffer escaped = BUFFER_WITH_MAX(6 * PUBLIC_URL_SIZE);
-    return text_escape_html(url, &escaped, NULL) && buffer_append_text(out_page, head, NULL) &&
+    if (!text_escape_html(url, &escaped, NULL))
+        return false;
+    const char *url_text = buffer_text(&escaped);
+    return buffer_append_text(out_page, head, NULL) &&
            buffer_append_format(out_page, NULL,
                                 "<pre>token=$(curl -sf -X POST -u YOUR_EMAIL %s/login)</pre>\n"
                                 "<p>curl asks for your password. Then fetch the MP3:</p>\n"
                                 "<pre>curl -fOJ -H \"Authorization: Bearer $token\" \\\n"
-                                "  %s/v1/conversions/%s/mp3</pre>\n",
-                                buffer_text(&escaped), buffer_text(&escaped), id->text);
+                                "  %s/v1/conversions/%s/mp3</pre>\n"
+                                "<p>If there is none, ask how the conversion ended:</p>\n"
+                                "<pre>curl -s -H \"Authorization: Bearer $token\" \\\n"
+                                "  %s/v1/conversions/%s</pre>\n",
+                                url_text, url_text, id->text, url_text, id->text);
 }
 
 void gateway_page(struct http_request *request)

@@ -101,18 +101,16 @@ bool gateway_find_in_path(struct http_request *request, struct conversion *out_r
                             out_record);
 }
 
-bool gateway_change_in_path(struct http_request *request, record_decision *decide,
-                            const struct failure *refused, struct conversion *out_record)
+bool gateway_change(struct http_request *request, record_decision *decide,
+                    const struct failure *refused, struct conversion *record)
 {
     struct error error = {0};
-    if (!gateway_find_in_path(request, out_record))
-        return false;
-    switch (records_change_read(gateway_records(request), out_record, decide, gateway_of(request),
+    switch (records_change_read(gateway_records(request), record, decide, gateway_of(request),
                                 GATEWAY_WRITE_TIMEOUT_MS, &error)) {
     case RECORD_WRITTEN:
         return true;
     case RECORD_REFUSED:
-        if (out_record->state == CONVERSION_DELETING) /* somebody else just did */
+        if (record->state == CONVERSION_DELETING) /* somebody else just did */
             refused = &FAILURE_NOT_FOUND;
         http_answer_failure(request, refused, NULL);
         break;

@@ -1,6 +1,8 @@
 #include "services/gateway/settings.h"
 
 #include "base/clock.h"
+#include "net/http_address.h"
+#include "net/http_client.h"
 
 #define CONNECTIONS_MAX 100000
 
@@ -10,6 +12,7 @@ const struct config_option gateway_options[] = {
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct gateway_settings, listen, const char *),
         .standard = "127.0.0.1:8080",
+        .check = http_address_check,
         .help = "Where clients are served: address:port, [v6]:port or unix:/path. Port 0 picks "
                 "one; the log line `listening` names it.",
     },
@@ -18,6 +21,7 @@ const struct config_option gateway_options[] = {
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct gateway_settings, auth_url, const char *),
         .standard = "http://127.0.0.1:5000",
+        .check = http_client_check_url,
         .help = "Where auth is: http://host:port, https://host:port or unix:/path.",
     },
     {
@@ -46,7 +50,9 @@ const struct config_option gateway_options[] = {
         .standard = "2000",
         .least = 1,
         .most = CONNECTIONS_MAX,
-        .help = "Connections open at once; further clients wait.",
+        .help =
+            "Connections open at once. Near it, those that have asked for nothing for the longest "
+            "time are closed for new ones; where there are none of these, clients wait.",
     },
     {
         .name = "gateway.trust_forwarded_for",

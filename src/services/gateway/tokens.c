@@ -15,6 +15,8 @@
 
 #define KEYS_INTERVAL_MS (60 * CLOCK_SECOND_MS)
 #define RETRY_INTERVAL_MS CLOCK_SECOND_MS /* as long as no keys are known */
+/* Services are started at the same time: auth may be a little later than we are. */
+#define START_PATIENCE_MS (5 * CLOCK_SECOND_MS)
 #define VERIFY_WAIT_MAX_MS (3 * CLOCK_SECOND_MS)
 #define CALL_TIMEOUT_MS (5 * CLOCK_SECOND_MS)
 #define ERASE_TIME_MAX_MS (2 * CLOCK_SECOND_MS)
@@ -41,6 +43,7 @@ struct tokens {
     /* The thread alone. */
     struct http_client *client; /* owned */
     int64_t revocations_due_ms; /* boot time */
+    int64_t opened_ms;          /* boot time */
     bool knows_revocations;
     bool is_failing;
 
@@ -166,8 +169,15 @@ static bool erase_accounts(struct tokens *tokens, struct error *error)
     return json_array_size(list) == 0 || tell_erased(tokens, list, error);
 }
 
+static bool is_starting(const struct tokens *tokens)
+{
+    return !tokens->knows_revocations && clock_boot_ms() - tokens->opened_ms < START_PATIENCE_MS;
+}
+
 static void note_outcome(struct tokens *tokens, bool is_well, const struct error *error)
 {
+    if (!is_well && error->kind == ERROR_UNAVAILABLE && is_starting(tokens))
+        return;
     if (!is_well && !tokens->is_failing)
         log_warning("auth does not answer: tokens are checked by what is known",
                     FIELD_TEXT("reason", error->text));
@@ -281,6 +291,7 @@ bool tokens_open(const struct config *config, const struct gateway_settings *set
     if (tokens == NULL)
         abort();
     tokens->config = config;
+    tokens->opened_ms = clock_boot_ms();
     tokens->erase = erase;
     tokens->erase_context = erase_context;
     tokens->interval_ms = settings->auth_interval_ms;

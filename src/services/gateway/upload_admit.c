@@ -1,7 +1,10 @@
 #include "services/gateway/upload.h"
 
 #include "base/clock.h"
+#include <stdlib.h>
 
+/* Records of uploads that are read at a time. */
+#define UPLOADS_PAGE 16
 /* Of limits that a few seconds do not change: what a client that waits as told should wait. */
 #define LONG_WAIT_S "3600"
 
@@ -29,6 +32,46 @@ static bool count_is_below(struct http_request *request, const struct record_fil
     if (!record_store_count(gateway_records(request), filter, (int64_t)most, &count, &error))
         return refuse_store(request, &error);
     return (uint64_t)count < most || refuse(request, failure);
+}
+
+static void free_records(struct conversion **records)
+{
+    free(*records);
+}
+
+/* What a killed gateway left waits for its due time, minutes away: it must not keep its owner out
+ * until then, so that only uploads that somebody holds are counted. */
+static bool count_held(struct http_request *request, const struct id *owner_id, int64_t now_ms,
+                       uint64_t *out_count, struct error *error)
+{
+    const struct conversion_policy *policy = &gateway_of(request)->policy.conversion;
+    struct record_filter filter = {
+        .owner_id = *owner_id, .has_state = true, .state = CONVERSION_UPLOADING};
+    size_t size = 0;
+    CLEANUP(free_records) struct conversion *page = calloc(UPLOADS_PAGE, sizeof *page);
+    if (page == NULL)
+        abort();
+    *out_count = 0;
+    do {
+        if (!record_store_list(gateway_records(request), &filter, UPLOADS_PAGE, page, &size, error))
+            return false;
+        for (size_t i = 0; i < size; i++)
+            *out_count += conversion_is_upload_held(&page[i], policy, now_ms);
+        if (size != 0)
+            filter.before_id = page[size - 1].id;
+    } while (size == UPLOADS_PAGE);
+    return true;
+}
+
+static bool has_upload_left(struct http_request *request, const struct claims *claims,
+                            int64_t now_ms)
+{
+    uint64_t count = 0;
+    struct error error = {0};
+    if (!count_held(request, &claims->user_id, now_ms, &count, &error))
+        return refuse_store(request, &error);
+    return count < gateway_of(request)->limits.uploads_per_user ||
+           refuse(request, &FAILURE_TOO_MANY_UPLOADS);
 }
 
 /* What the video has at least, as far as it is known before it comes. */
@@ -82,14 +125,11 @@ bool upload_admit(struct http_request *request, const struct claims *claims,
     if (!record_store_now(gateway_records(request), &now_ms, &error))
         return refuse_store(request, &error);
     const struct record_filter queued = {.has_state = true, .state = CONVERSION_QUEUED};
-    const struct record_filter uploading = {
-        .owner_id = claims->user_id, .has_state = true, .state = CONVERSION_UPLOADING};
     const struct record_filter today = {.owner_id = claims->user_id,
                                         .since_ms = now_ms - CLOCK_DAY_MS};
     *out_room = (struct upload_room){limits->upload_size_max, &FAILURE_UPLOAD_TOO_LARGE};
     return count_is_below(request, &queued, limits->queue_length_max, &FAILURE_QUEUE_FULL) &&
-           count_is_below(request, &uploading, limits->uploads_per_user,
-                          &FAILURE_TOO_MANY_UPLOADS) &&
+           has_upload_left(request, claims, now_ms) &&
            count_is_below(request, &today, limits->conversions_per_user_per_day,
                           &FAILURE_DAILY_LIMIT) &&
            has_storage(request, claims, wish, out_room) && has_disk(request, wish);

@@ -21,6 +21,9 @@ static bool read_key(struct http_request *request, struct upload_wish *wish)
     wish->key = http_request_header(request, "Idempotency-Key");
     if (wish->key == NULL)
         return true;
+    if (wish->key != http_request_last_header(request, "Idempotency-Key"))
+        return gateway_refuse(request, &FAILURE_BAD_REQUEST,
+                              "The request has more than one Idempotency-Key.");
     size_t size = strlen(wish->key);
     for (size_t i = 0; i < size; i++)
         if (wish->key[i] <= ' ' || wish->key[i] >= 0x7f)

@@ -14,12 +14,24 @@ struct notifier_settings {
     uint64_t mails_at_once;
 };
 
+static bool check_address(const char *text, struct error *error)
+{
+    struct mail_address address;
+    return mail_address_parse(text, &address, error);
+}
+
+static bool check_address_or_none(const char *text, struct error *error)
+{
+    return text[0] == '\0' || check_address(text, error);
+}
+
 const struct config_option notifier_options[] = {
     {
         .name = "mail.from",
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct notifier_settings, from, const char *),
         .standard = "Tapedeck <tapedeck@localhost>",
+        .check = check_address,
         .help = "Who the mails are from: an address, or a name with an address in <>.",
     },
     {
@@ -27,6 +39,7 @@ const struct config_option notifier_options[] = {
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct notifier_settings, reply_to, const char *),
         .standard = "",
+        .check = check_address_or_none,
         .help = "Where answers to the mails go, where that is not mail.from.",
     },
     {

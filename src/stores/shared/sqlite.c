@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,6 +87,10 @@ static bool fail(struct sqlite_database *database, int result, struct error *err
     if (has_no_room)
         return error_set_failure(error, ERROR_TOO_LARGE, &FAILURE_DISK_FULL, "%s: no room: %s",
                                  database->path, text);
+    /* SQLite's own text is no more than "unable to open database file". */
+    int errno_value = database->handle == NULL ? 0 : sqlite3_system_errno(database->handle);
+    if ((result & 0xff) == SQLITE_CANTOPEN && errno_value != 0)
+        return error_set(error, kind, "%s: %s: %s", database->path, text, strerror(errno_value));
     return error_set(error, kind, "%s: %s", database->path, text);
 }
 
@@ -198,6 +203,14 @@ static bool open_handle(struct sqlite_database *database, struct error *error)
     return set_pragmas(database, error);
 }
 
+static bool check_folder(const struct sqlite_database *database, struct error *error)
+{
+    char folder[FILE_PATH_SIZE];
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(database->path, '/') - database->path),
+             database->path);
+    return data_folder_check(folder, error);
+}
+
 /* Open, with a schema that we know. A file that is missing is told from one that cannot be opened:
  * it is the first thing that goes wrong for everybody. */
 static bool make_ready(struct sqlite_database *database, struct error *error)
@@ -207,6 +220,8 @@ static bool make_ready(struct sqlite_database *database, struct error *error)
         close_handle(database);
     if (database->handle != NULL)
         return true;
+    if (!check_folder(database, error))
+        return false;
     if (access(database->path, F_OK) != 0 && errno == ENOENT)
         return error_set(error, ERROR_UNAVAILABLE,
                          "%s: there is no %s yet; run `tapedeck migrate` (`tapedeck serve` does it "

@@ -148,6 +148,10 @@ static void durations_and_sizes_need_a_unit(void **state)
     const char *bad_sizes[] = {"4", "4G", "4gib", "16777216TiB", "1 MB"};
     for (size_t i = 0; i < ARRAY_COUNT(bad_sizes); i++)
         assert_false(text_parse_size(bad_sizes[i], &bytes, &error));
+    assert_false(text_parse_duration_ms("99999999999999999999d", &ms, &error));
+    assert_string_equal(error.text, "that is too large a number");
+    assert_false(text_parse_size("16777216TiB", &bytes, &error));
+    assert_string_equal(error.text, "that is too large a number");
     assert_true(text_parse_size("16777215TiB", &bytes, &error));
 }
 
@@ -212,6 +216,17 @@ static void people_read_round_numbers(void **state)
     assert_length_reads(1e300, "277777:46:40");
 }
 
+static void a_terminal_gets_no_orders(void **state)
+{
+    (void)state;
+    CLEANUP(buffer_finish) struct buffer text = BUFFER_WITH_MAX(100);
+    assert_true(text_escape_terminal("caf\xc3\xa9\x1b[2J \xff\xc2\x9b", &text, NULL));
+    assert_string_equal(buffer_text(&text), "caf\xc3\xa9\\x1b[2J \\xff\\xc2\\x9b");
+    CLEANUP(buffer_finish) struct buffer small = BUFFER_WITH_MAX(4);
+    assert_false(text_escape_terminal("ab\x1b", &small, NULL));
+    assert_int_equal(small.size, 0);
+}
+
 static void escaping_leaves_nothing_to_interpret(void **state)
 {
     (void)state;
@@ -255,6 +270,7 @@ int main(void)
         cmocka_unit_test(cleaning_that_does_not_fit_adds_nothing),
         cmocka_unit_test(a_count_is_digits_and_nothing_else),
         cmocka_unit_test(durations_and_sizes_need_a_unit),
+        cmocka_unit_test(a_terminal_gets_no_orders),
         cmocka_unit_test(what_is_formatted_can_be_parsed),
         cmocka_unit_test(people_read_round_numbers),
         cmocka_unit_test(escaping_leaves_nothing_to_interpret),

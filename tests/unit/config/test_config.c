@@ -20,12 +20,18 @@ struct settings {
 
 static const char *const colors[] = {"red", "green", NULL};
 
+static bool is_no_color(const char *text, struct error *error)
+{
+    return strcmp(text, "blue") != 0 || error_set(error, ERROR_BAD_INPUT, "that is a color");
+}
+
 static const struct config_option table[] = {
     {
         .name = "paint.name",
         .type = CONFIG_TEXT,
         .field = CONFIG_FIELD(struct settings, name, const char *),
         .standard = "",
+        .check = is_no_color,
         .help = "What it is called.",
     },
     {
@@ -276,9 +282,10 @@ static void values_are_checked_before_anything_starts(void **state)
     assert_refused(NULL, NULL, "work.wait=61m", "expected a duration from 1s to 1h");
     assert_refused(NULL, NULL, "work.fast=yes", "expected on or off");
     assert_refused(NULL, NULL, "limits.size_max=4", "with its unit");
-    assert_refused(NULL, NULL, "paint.color=blue", "one of red, green");
+    assert_refused(NULL, NULL, "paint.color=blue", "from --set: expected one of red, green");
     assert_refused(NULL, NULL, "paint.name=\xff", "UTF-8");
     assert_refused(NULL, NULL, "paint.name=a\nb", "control characters");
+    assert_refused(NULL, NULL, "paint.name=blue", "paint.name = blue, from --set: that is a color");
 }
 
 static void a_file_that_is_no_ini_file_is_refused(void **state)
@@ -409,11 +416,11 @@ static void show_names_sources_and_masks_secrets(void **state)
              "paint.name =   # from the default\n"
              "paint.password = ********  # from the environment, by %s\n"
              "paint.color = red  # from the default\n"
+             "paint.uri =   # from nowhere: it has no default\n"
              "work.fast = on  # from the file %s\n"
              "work.workers = 2  # from --set\n"
              "work.wait = 30s  # from the default\n"
-             "limits.size_max = off  # from the default\n"
-             "paint.uri =   # from nowhere: it has no default\n",
+             "limits.size_max = off  # from the default\n",
              secret_path, ini_path);
     assert_string_equal(buffer_text(&text), expected);
 }

@@ -19,6 +19,8 @@ static void every_row_says_what_happened_and_what_to_do(void **state)
         assert_int_equal(strspn(row->code, "abcdefghijklmnopqrstuvwxyz_"), strlen(row->code));
         assert_true(row->http_status == 0 || (row->http_status >= 400 && row->http_status < 600));
         assert_true(ends_a_sentence(row->advice));
+        /* Nobody serves it. */
+        assert_null(strstr(row->advice, "openapi"));
         assert_true(row == &FAILURE_EXACTLY_ONE_FILE_REQUIRED || ends_a_sentence(row->sentence));
         assert_ptr_equal(failure_find(row->code), row);
     }

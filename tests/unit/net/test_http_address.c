@@ -57,7 +57,13 @@ static void what_is_no_address_is_refused(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         assert_false(http_address_reserve(bad[i], &fd, address, &error));
         assert_int_equal(error.kind, ERROR_BAD_INPUT);
+        assert_false(http_address_check(bad[i], &error));
+        assert_int_equal(error.kind, ERROR_BAD_INPUT);
     }
+    assert_false(http_address_check("unix:", &error));
+    const char *const good[] = {"127.0.0.1:0", "[::1]:80", "no.such.host:80", "unix:/x"};
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        assert_true(http_address_check(good[i], &error));
 }
 
 int main(void)

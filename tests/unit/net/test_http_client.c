@@ -245,6 +245,21 @@ static void a_kept_connection_that_was_closed_is_made_again(void **state)
     peer_close(&peer);
 }
 
+static void a_socket_that_nobody_made_is_named(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct http_client *client = NULL;
+    struct http_client_answer answer;
+    const struct http_client_options options = {.base_url = "unix:/nowhere/auth"};
+    const struct http_client_call call = {.method = "GET", .path = "/x"};
+    assert_true(http_client_open(&options, &client, &error));
+    assert_false(http_client_do(client, &call, &answer, &error));
+    assert_int_equal(error.kind, ERROR_UNAVAILABLE);
+    assert_string_equal(error.text, "GET unix:/nowhere/auth: nobody answers there");
+    http_client_close(client);
+}
+
 static void what_is_no_url_is_refused(void **state)
 {
     (void)state;
@@ -289,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_lies_is_not_believed),
         cmocka_unit_test(a_peer_that_drips_runs_out_of_time_or_room),
         cmocka_unit_test(a_kept_connection_that_was_closed_is_made_again),
+        cmocka_unit_test(a_socket_that_nobody_made_is_named),
         cmocka_unit_test(what_is_no_url_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

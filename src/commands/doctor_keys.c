@@ -1,0 +1,27 @@
+/* What `tapedeck doctor` asks about the files that hold secrets. */
+
+#include "commands/doctor.h"
+
+#include "services/auth/keys.h"
+#include "services/common/gateway_key.h"
+
+enum doctor_verdict doctor_check_keys(struct doctor *doctor)
+{
+    struct error error = {0};
+    const struct config *config = doctor->session->config;
+    if (!doctor->has_data)
+        return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
+    if (!gateway_key_check(config, &error)) {
+        error_prefix(&error, "auth.gateway_key_file");
+        return doctor_fail(doctor, &error,
+                           "Without it no token is accepted: put a line of 16 to 256 visible ASCII "
+                           "characters into a file that only this user can read (chmod 600).");
+    }
+    if (!keys_check(config, &error)) {
+        error_prefix(&error, "auth.keys_dir");
+        return doctor_fail(doctor, &error,
+                           "Who can read a signing key can log in as anybody: chmod 600, then "
+                           "`tapedeck keys rotate`. Remove what is no key.");
+    }
+    return doctor_say(doctor, DOCTOR_OK, "of the gateways and of tokens: usable, closed to others");
+}
