@@ -12,6 +12,7 @@
 #define SERVER_ADVICE                                                                              \
     "Check that the server runs and what the options say of it. If it has no schema yet, or one "  \
     "of an older version: `tapedeck migrate`."
+#define MAIL_ADVICE "Until it works, conversions go on and mails are tried again."
 
 /* A store's first option chooses its backend, and the one that is chosen where nothing is said is
  * the embedded one. */
@@ -130,7 +131,10 @@ enum doctor_verdict doctor_check_mail(struct doctor *doctor)
         return skip(doctor);
     if (!mail_sender_open(doctor->session->config, &sender, &error) ||
         !mail_sender_check(sender, &error))
-        return doctor_fail(doctor, &error,
-                           "Until it works, conversions go on and mails are tried again.");
+        return doctor_fail(
+            doctor, &error,
+            is_embedded(doctor, mail_sender_options)
+                ? MAIL_ADVICE
+                : "Check that the server runs and what smtp.* says of it. " MAIL_ADVICE);
     return doctor_say(doctor, DOCTOR_OK, "can be handed over");
 }

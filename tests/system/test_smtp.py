@@ -453,6 +453,15 @@ def test_doctor_says_what_is_wrong_with_the_configuration(on, server):
     assert "what no name of a host does" in ask_with(uri="smtp://localhost/a%0D%0Ab")
 
 
+@pytest.mark.parametrize(
+    "option, value", [("smtp.uri", ""), ("smtp.uri", "http://localhost"), ("smtp.ca_file", __file__)]
+)
+def test_a_mistake_in_the_configuration_ends_the_notifier(workshop, server, option, value):
+    notifier = workshop.start("notifier", {**server.options(), option: value})
+    assert notifier.process.wait(timeout=10) != 0
+    assert f"{option}: " in notifier.log()
+
+
 def test_without_tls_only_this_machine_is_talked_to(on, server):
     """127.1 is this machine too, but has no name by which that is known."""
     here = server.urls["plain"].replace("tapedeck:tapedeck@", "")

@@ -5,6 +5,7 @@
 #include "net/ops.h"
 #include "services/common/probes.h"
 #include "services/notifier/sending.h"
+#include "stores/mail_sender/mail_sender.h"
 #include <stdlib.h>
 
 #define MAILS_AT_ONCE_MAX 16
@@ -120,10 +121,21 @@ static bool load(struct notifier *notifier, const struct config *config,
     return true;
 }
 
+/* A mistake in what is configured is told at the start; all else may pass, and is waited for. */
+static bool is_sender_configured(const struct config *config, struct error *error)
+{
+    struct error problem = {0};
+    CLEANUP(mail_sender_closep) struct mail_sender *sender = NULL;
+    if (mail_sender_open(config, &sender, &problem) || problem.kind != ERROR_BAD_INPUT)
+        return true;
+    *error = problem;
+    return false;
+}
+
 static bool open_all(struct notifier *notifier, const struct config *config, struct error *error)
 {
     struct notifier_settings settings = {0};
-    if (!load(notifier, config, &settings, error))
+    if (!load(notifier, config, &settings, error) || !is_sender_configured(config, error))
         return false;
     for (size_t i = 0; i < settings.mails_at_once; i++) {
         notifier->sendings[i] = (struct sending){
