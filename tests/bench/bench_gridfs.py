@@ -1,8 +1,8 @@
 """GridFS up and down, in MB/s: ours beside PyMongo's on the same server, in turn.
 
 The server is the one that TEST_MONGODB_URI names, or tests/support/servers/mongodb. Both write
-what they read to a file, in pieces of 64 KiB as a gateway does. Nothing is removed meanwhile, so
-that what is stored already is measured along.
+what they read to a file, in pieces of 64 KiB as a gateway does. Each round's files are removed, as
+the server of our own counts a file's chunks by reading all that there are.
 """
 
 import os
@@ -62,6 +62,8 @@ def measure(place, folder):
             rate_of(lambda: blobs("get", "video", blob, out)),
             rate_of(lambda: get_with_pymongo(files, theirs[0], out)),
         )
+        blobs("remove", "video", blob)
+        files.delete(theirs[0])
         if number > 0:  # the first round warms the server up
             for figures, rate in zip((*rates["up"], *rates["down"]), row):
                 figures.append(rate)
