@@ -228,4 +228,5 @@ class Handle:
         if self.process.poll() is None:
             self.process.stdin.close()
             self.process.wait(timeout=20)
+            assert self.process.returncode == 0, self.process.stderr.read()
         return self.process.stderr.read() if not self.process.stderr.closed else ""

@@ -3,26 +3,15 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/text.h"
-#include "stores/job_queue/rabbitmq_tls.h"
 #include <amqp_framing.h>
-#include <amqp_tcp_socket.h>
-#include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#define CONNECT_MS 3000
 #define CLOSE_MS 1000
 #define STALE_CLOSE_MS 200
-#define HEARTBEAT_S 30
 #define RETRY_FIRST_MS 200
 #define RETRY_MOST_MS 5000
-/* What was sent and is not even received by the other machine for so long, never will be. */
-#define UNRECEIVED_MS 10000U
 
 static const struct rabbitmq_sink nowhere = {0};
 
@@ -45,8 +34,8 @@ void rabbitmq_connection_drop(struct rabbitmq_connection *connection)
     memset(connection->is_open, 0, sizeof connection->is_open);
 }
 
-static bool lose(struct rabbitmq_connection *connection, enum error_kind kind, const char *reason,
-                 struct error *error)
+bool rabbitmq_lose(struct rabbitmq_connection *connection, enum error_kind kind, const char *reason,
+                   struct error *error)
 {
     const struct server_uri *uri = &connection->settings.uri;
     rabbitmq_connection_drop(connection);
@@ -57,9 +46,9 @@ static bool lose_by_status(struct rabbitmq_connection *connection, int status, s
 {
     /* One that is silent now would be silent at a second try. */
     connection->has_ended = status != AMQP_STATUS_TIMEOUT;
-    return lose(connection, ERROR_UNAVAILABLE,
-                status == AMQP_STATUS_TIMEOUT ? "no answer in time" : amqp_error_string2(status),
-                error);
+    return rabbitmq_lose(
+        connection, ERROR_UNAVAILABLE,
+        status == AMQP_STATUS_TIMEOUT ? "no answer in time" : amqp_error_string2(status), error);
 }
 
 /* AMQP 0-9-1, "reply-code". */
@@ -109,7 +98,7 @@ static bool end_connection(struct rabbitmq_connection *connection,
     rabbitmq_copy_text(reason, sizeof reason, end->reply_text);
     connection->has_ended = true;
     (void)amqp_send_method(connection->state, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
-    return lose(connection, is_denied ? ERROR_DENIED : ERROR_UNAVAILABLE, reason, error);
+    return rabbitmq_lose(connection, is_denied ? ERROR_DENIED : ERROR_UNAVAILABLE, reason, error);
 }
 
 bool rabbitmq_sent(struct rabbitmq_connection *connection, int status, struct error *error)
@@ -209,7 +198,8 @@ static bool see_to(struct rabbitmq_connection *connection, const amqp_frame_t *f
                    struct error *error)
 {
     if (frame->frame_type != AMQP_FRAME_METHOD)
-        return lose(connection, ERROR_UNAVAILABLE, "a piece of a message out of place", error);
+        return rabbitmq_lose(connection, ERROR_UNAVAILABLE, "a piece of a message out of place",
+                             error);
     const amqp_method_t *method = &frame->payload.method;
     if (frame->channel == 0)
         return see_to_connection(connection, method, error);
@@ -317,102 +307,6 @@ bool rabbitmq_channel_close(struct rabbitmq_connection *connection, enum rabbitm
 
 /* ---- Connecting ---- */
 
-static struct timeval timeval_of(int64_t ms)
-{
-    int64_t positive_ms = ms > 1 ? ms : 1;
-    return (struct timeval){.tv_sec = (time_t)(positive_ms / 1000),
-                            .tv_usec = (suseconds_t)(positive_ms % 1000 * 1000)};
-}
-
-static bool open_socket(struct rabbitmq_connection *connection, const struct timeval *timeout,
-                        struct error *error)
-{
-    const struct rabbitmq_settings *settings = &connection->settings;
-    struct rabbitmq_tls tls = {0};
-    amqp_socket_t *socket = NULL;
-    if (settings->has_tls) {
-        if (!rabbitmq_tls_prepare(connection->state, settings, &tls, &socket, error))
-            return false;
-    } else {
-        socket = amqp_tcp_socket_new(connection->state);
-        if (socket == NULL)
-            abort();
-    }
-    int status = amqp_socket_open_noblock(socket, settings->uri.host, settings->uri.port, timeout);
-    if (status == AMQP_STATUS_OK) {
-        unsigned unreceived_ms = UNRECEIVED_MS;
-        (void)setsockopt(amqp_socket_get_sockfd(socket), IPPROTO_TCP, TCP_USER_TIMEOUT,
-                         &unreceived_ms, sizeof unreceived_ms);
-        return true;
-    }
-    const char *problem = settings->has_tls ? rabbitmq_tls_problem(&tls) : NULL;
-    if (problem == NULL && status == AMQP_STATUS_SSL_CONNECTION_FAILED)
-        problem = "does not speak TLS on this port, or none that both know";
-    if (problem == NULL && status == AMQP_STATUS_SOCKET_ERROR)
-        problem = "cannot be connected to";
-    return problem != NULL ? lose(connection, ERROR_UNAVAILABLE, problem, error)
-                           : lose_by_status(connection, status, error);
-}
-
-static amqp_table_entry_t true_entry(const char *key)
-{
-    amqp_table_entry_t entry = {.key = amqp_cstring_bytes(key)};
-    entry.value.kind = AMQP_FIELD_KIND_BOOLEAN;
-    entry.value.value.boolean = 1;
-    return entry;
-}
-
-static amqp_table_entry_t text_entry(const char *key, const char *text)
-{
-    amqp_table_entry_t entry = {.key = amqp_cstring_bytes(key)};
-    entry.value.kind = AMQP_FIELD_KIND_UTF8;
-    entry.value.value.bytes = amqp_cstring_bytes(text);
-    return entry;
-}
-
-static bool log_in(struct rabbitmq_connection *connection, struct error *error)
-{
-    const struct rabbitmq_settings *settings = &connection->settings;
-    amqp_table_entry_t capabilities[] = {
-        true_entry("connection.blocked"),
-        true_entry("consumer_cancel_notify"),
-        true_entry("publisher_confirms"),
-        true_entry("basic.nack"),
-    };
-    amqp_table_entry_t properties[] = {
-        text_entry("product", "Tapedeck"),
-        text_entry("version", TAPEDECK_VERSION),
-        text_entry("connection_name", connection->name),
-        {.key = amqp_cstring_bytes("capabilities")},
-    };
-    properties[3].value.kind = AMQP_FIELD_KIND_TABLE;
-    properties[3].value.value.table =
-        (amqp_table_t){.num_entries = ARRAY_COUNT(capabilities), .entries = capabilities};
-    const amqp_table_t table = {.num_entries = ARRAY_COUNT(properties), .entries = properties};
-    amqp_rpc_reply_t reply = amqp_login_with_properties(
-        connection->state, settings->vhost, RABBITMQ_CHANNEL_COUNT, AMQP_DEFAULT_FRAME_SIZE,
-        HEARTBEAT_S, &table, AMQP_SASL_METHOD_PLAIN, settings->uri.user, settings->uri.password);
-    return rabbitmq_answered(connection, RABBITMQ_CONTROL, reply, error);
-}
-
-static bool connect_once(struct rabbitmq_connection *connection, int64_t until_boot_ms,
-                         struct error *error)
-{
-    int64_t left_ms = until_boot_ms - clock_boot_ms();
-    struct timeval timeout = timeval_of(left_ms < CONNECT_MS ? left_ms : CONNECT_MS);
-    connection->state = amqp_new_connection();
-    if (connection->state == NULL)
-        abort();
-    if (!open_socket(connection, &timeout, error)) {
-        rabbitmq_connection_drop(connection);
-        return false;
-    }
-    if (amqp_set_handshake_timeout(connection->state, &timeout) != AMQP_STATUS_OK ||
-        amqp_set_rpc_timeout(connection->state, &timeout) != AMQP_STATUS_OK)
-        abort();
-    return log_in(connection, error);
-}
-
 /* Doubled with each failure; where many lost the same broker, each comes back at another time. */
 static int64_t backoff_ms(unsigned failures)
 {
@@ -428,7 +322,7 @@ static bool connect_or_wait(struct rabbitmq_connection *connection, int64_t unti
                             struct error *error)
 {
     if (clock_boot_ms() >= connection->retry_boot_ms) {
-        if (connect_once(connection, until_boot_ms, &connection->failure)) {
+        if (rabbitmq_connect(connection, until_boot_ms, &connection->failure)) {
             connection->failures = 0;
             connection->retry_boot_ms = 0;
             return true;
@@ -469,7 +363,7 @@ bool rabbitmq_connection_rest(struct rabbitmq_connection *connection, int64_t ms
 /* One that is blocked is not read by the broker: nobody would answer. */
 static void end_in_order(struct rabbitmq_connection *connection, int64_t timeout_ms)
 {
-    struct timeval timeout = timeval_of(timeout_ms);
+    struct timeval timeout = rabbitmq_timeval(timeout_ms);
     if (connection->state != NULL && connection->blocked[0] == '\0' &&
         amqp_set_rpc_timeout(connection->state, &timeout) == AMQP_STATUS_OK)
         (void)amqp_connection_close(connection->state, AMQP_REPLY_SUCCESS);
@@ -488,7 +382,8 @@ bool rabbitmq_connection_ready(struct rabbitmq_connection *connection, int64_t u
     if (connection->state == NULL && !connect_or_wait(connection, until_boot_ms, error))
         return false;
     int64_t left_ms = until_boot_ms - clock_boot_ms();
-    struct timeval answer = timeval_of(left_ms < RABBITMQ_ANSWER_MS ? left_ms : RABBITMQ_ANSWER_MS);
+    struct timeval answer =
+        rabbitmq_timeval(left_ms < RABBITMQ_ANSWER_MS ? left_ms : RABBITMQ_ANSWER_MS);
     if (amqp_set_rpc_timeout(connection->state, &answer) != AMQP_STATUS_OK)
         abort();
     connection->has_ended = false;

@@ -8,8 +8,10 @@
  * the queue by themselves. */
 
 #include "stores/job_queue/rabbitmq_settings.h"
+#include "stores/job_queue/rabbitmq_tls.h"
 #include <amqp.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 #define RABBITMQ_ANSWER_MS 2000 /* for each question to a broker that is connected */
 
@@ -26,6 +28,7 @@ struct rabbitmq_connection {
     struct rabbitmq_settings settings;
     const char *name;              /* borrowed; by it an operator knows us */
     amqp_connection_state_t state; /* owned; NULL: the next use connects */
+    struct rabbitmq_tls tls;       /* the state's */
     bool is_open[RABBITMQ_CHANNEL_COUNT];
     char blocked[120];      /* why the broker takes no messages; "": it does */
     int64_t served_boot_ms; /* heartbeats were last seen to */
@@ -98,3 +101,14 @@ MUST_CHECK bool rabbitmq_read_content(struct rabbitmq_connection *connection,
 
 /* Text from the broker, cut, without what a terminal would obey. */
 void rabbitmq_copy_text(char *out_text, size_t size, amqp_bytes_t bytes);
+
+/* ---- rabbitmq_connect.c ---- */
+
+/* One try; only rabbitmq_connection.c calls it. */
+MUST_CHECK bool rabbitmq_connect(struct rabbitmq_connection *connection, int64_t until_boot_ms,
+                                 struct error *error);
+/* At least a millisecond: none would be no limit. */
+struct timeval rabbitmq_timeval(int64_t ms);
+/* Drops it, and says why; always false. */
+bool rabbitmq_lose(struct rabbitmq_connection *connection, enum error_kind kind, const char *reason,
+                   struct error *error);

@@ -1,6 +1,7 @@
 #include "stores/job_queue/rabbitmq.h"
 
 #include "base/log.h"
+#include "stores/job_queue/rabbitmq_table.h"
 #include <amqp_framing.h>
 #include <string.h>
 
@@ -13,22 +14,6 @@
 /* Since this version a quorum queue drops what came back 20 times, unless it is told otherwise: but
  * whoever looks at the dead letters gives them back each time. Earlier ones know no such value. */
 #define VERSION_WITH_LIMIT '4'
-
-static amqp_table_entry_t text_entry(const char *key, const char *text)
-{
-    amqp_table_entry_t entry = {.key = amqp_cstring_bytes(key)};
-    entry.value.kind = AMQP_FIELD_KIND_UTF8;
-    entry.value.value.bytes = amqp_cstring_bytes(text);
-    return entry;
-}
-
-static amqp_table_entry_t number_entry(const char *key, int64_t number)
-{
-    amqp_table_entry_t entry = {.key = amqp_cstring_bytes(key)};
-    entry.value.kind = AMQP_FIELD_KIND_I64;
-    entry.value.value.i64 = number;
-    return entry;
-}
 
 static bool has_limit_by_default(const struct rabbitmq_queue *queue)
 {
@@ -92,19 +77,19 @@ static bool require(struct rabbitmq_queue *queue, const char *name, amqp_table_t
 bool rabbitmq_declare(struct rabbitmq_queue *queue, struct error *error)
 {
     amqp_table_entry_t arguments[] = {
-        text_entry("x-queue-type", "quorum"),
-        number_entry("x-delivery-limit", JOB_QUEUE_DELIVERIES_MAX),
-        text_entry("x-dead-letter-exchange", ""),
-        text_entry("x-dead-letter-routing-key", queue->dead),
-        number_entry("x-max-length", LENGTH_MAX),
-        number_entry("x-max-length-bytes", BYTES_MAX),
-        text_entry("x-overflow", "reject-publish"),
+        rabbitmq_text("x-queue-type", "quorum"),
+        rabbitmq_number("x-delivery-limit", JOB_QUEUE_DELIVERIES_MAX),
+        rabbitmq_text("x-dead-letter-exchange", ""),
+        rabbitmq_text("x-dead-letter-routing-key", queue->dead),
+        rabbitmq_number("x-max-length", LENGTH_MAX),
+        rabbitmq_number("x-max-length-bytes", BYTES_MAX),
+        rabbitmq_text("x-overflow", "reject-publish"),
     };
     amqp_table_entry_t dead_arguments[] = {
-        text_entry("x-queue-type", "quorum"),
-        number_entry("x-max-length", DEAD_MAX),
-        number_entry("x-max-length-bytes", BYTES_MAX),
-        number_entry("x-delivery-limit", -1),
+        rabbitmq_text("x-queue-type", "quorum"),
+        rabbitmq_number("x-max-length", DEAD_MAX),
+        rabbitmq_number("x-max-length-bytes", BYTES_MAX),
+        rabbitmq_number("x-delivery-limit", -1),
     };
     const amqp_table_t table = {.num_entries = ARRAY_COUNT(arguments), .entries = arguments};
     const amqp_table_t dead_table = {

@@ -1,6 +1,7 @@
 #include "stores/job_queue/rabbitmq.h"
 
 #include "base/clock.h"
+#include "stores/job_queue/rabbitmq_table.h"
 #include <amqp_framing.h>
 #include <string.h>
 
@@ -24,10 +25,7 @@ static void add_header(amqp_table_t *headers, const char *name, const char *text
 {
     if (text == NULL || text[0] == '\0')
         return;
-    amqp_table_entry_t *entry = &headers->entries[headers->num_entries++];
-    entry->key = amqp_cstring_bytes(name);
-    entry->value.kind = AMQP_FIELD_KIND_UTF8;
-    entry->value.value.bytes = amqp_cstring_bytes(text);
+    headers->entries[headers->num_entries++] = rabbitmq_text(name, text);
 }
 
 static bool send(struct rabbitmq_queue *queue, const struct rabbitmq_publication *publication,

@@ -13,7 +13,7 @@ struct rabbitmq_tls {
     int problem; /* X509_V_ERR_…; X509_V_OK: none was found */
 };
 
-/* The socket belongs to the connection; *tls must live until it was opened. */
+/* The socket belongs to the connection; *tls must live as long. */
 MUST_CHECK bool rabbitmq_tls_prepare(struct amqp_connection_state_t_ *state,
                                      const struct rabbitmq_settings *settings,
                                      struct rabbitmq_tls *tls, struct amqp_socket_t_ **out_socket,
