@@ -262,7 +262,7 @@ def test_a_worker_that_dies_is_replaced(workshop):
 
 def test_a_video_that_kills_its_workers_fails(workshop):
     converter = workshop.start(
-        "converter", {"converter.threads": 1, "converter.attempts_max": 1}
+        "converter", {"converter.attempts_max": 1}
     )
     conversion = workshop.upload(media.long_clip())
     os.kill(wait_for_worker(converter, workshop, conversion), signal.SIGKILL)
@@ -275,7 +275,7 @@ def test_a_video_that_kills_its_workers_fails(workshop):
 def test_a_worker_that_stands_still_is_killed(workshop):
     converter = workshop.start(
         "converter",
-        {"converter.threads": 1, "converter.attempts_max": 1, "converter.stall_max": "1s"},
+        {"converter.attempts_max": 1, "converter.stall_max": "1s"},
     )
     conversion = workshop.upload(media.long_clip())
     worker = wait_for_worker(converter, workshop, conversion)
@@ -286,7 +286,7 @@ def test_a_worker_that_stands_still_is_killed(workshop):
 
 def test_a_stop_hands_back_what_cannot_end_in_time(workshop):
     converter = workshop.start(
-        "converter", {"converter.threads": 1, "stop.drain_max": "2500ms"}
+        "converter", {"stop.drain_max": "2500ms"}
     )
     conversion = workshop.upload(media.long_clip())
     wait_for_worker(converter, workshop, conversion)
@@ -384,7 +384,7 @@ def lock_records(workshop, seconds):
 
 def test_records_that_do_not_answer_for_a_while_cost_no_work(workshop):
     # The lease is longer than one write waits for the lock, the lock longer than the lease.
-    options = {"converter.threads": 1, "recovery.lease": "6s"}
+    options = {"recovery.lease": "6s"}
     workshop.start("converter", options)
     other = workshop.start("converter", options)
     conversion = workshop.upload(media.long_clip(20), notify="none")

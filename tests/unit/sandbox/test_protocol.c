@@ -36,8 +36,8 @@ static void jobs_that_are_none_are_refused(void **state)
         "{\"options\":{},\"input_size\":1,\"output_size_max\":0,\"duration_max_ms\":0}",
         "{\"options\":{},\"input_size\":-2,\"output_size_max\":1,\"duration_max_ms\":0}",
         "{\"options\":{},\"input_size\":1,\"output_size_max\":1,\"duration_max_ms\":-1}",
-        "{\"options\":{\"track\":-1},\"input_size\":1,\"output_size_max\":1,"
-        "\"duration_max_ms\":0}",
+        ("{\"options\":{\"track\":-1},\"input_size\":1,\"output_size_max\":1,"
+         "\"duration_max_ms\":0}"),
     };
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
         struct error error = {0};

@@ -46,8 +46,8 @@ static void what_is_no_list_is_refused(void **state)
         "{\"revocations\":[{\"sub\":\"x\",\"epoch\":1}]}",
         "{\"revocations\":[{\"sub\":\"66f000000000000000000002\"}]}",
         "{\"revocations\":[{\"sub\":\"66f000000000000000000002\",\"epoch\":-1}]}",
-        "{\"revocations\":[{\"sub\":\"66f000000000000000000002\",\"epoch\":1,\"erased_at_ms\":true}"
-        "]}",
+        ("{\"revocations\":[{\"sub\":\"66f000000000000000000002\",\"epoch\":1,"
+         "\"erased_at_ms\":true}]}"),
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         struct error error = {0};
