@@ -1,8 +1,11 @@
 """MongoDB as a peer: what is refused, and how that is told."""
 
+import pathlib
+
 import pytest
 
 from authority import Authority, Shown
+from deck import Deck
 from test_commands import FAILED, on, tapedeck, verdicts  # noqa: F401 (on is a fixture)
 
 PASSWORD = "pa55word-of-nobody"
@@ -113,3 +116,13 @@ def test_a_cluster_needs_no_data_folder(tmp_path):
     assert "127.0.0.1:1" in found["blobs"][1]
     assert found["accounts"] == ("-", "see data folder")
     assert "mongodb" not in str(found["data folder"])
+
+
+def test_a_killed_process_leaves_no_counters_of_the_driver(tmp_path):
+    deck = Deck(tmp_path, accounts=())
+    try:
+        auth = deck.start_auth()
+        auth.kill()
+        assert not pathlib.Path(f"/dev/shm/mongoc-{auth.process.pid}").exists()
+    finally:
+        deck.close()

@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 struct mongodb_settings {
     const char *uri;
@@ -139,6 +141,16 @@ static bool check_settings(const struct mongodb_settings *settings, struct error
 static void uri_destroyp(mongoc_uri_t **uri)
 {
     mongoc_uri_destroy(*uri);
+}
+
+/* The driver initializes itself as it is loaded, and keeps counters for a tool of its own in a file
+ * of /dev/shm with our number. Whoever is killed would leave it behind, and the driver of a later
+ * process with that number would complain on standard error. Without a name, it ends with us. */
+__attribute__((constructor)) static void unlink_counters(void)
+{
+    char name[32];
+    snprintf(name, sizeof name, "/mongoc-%d", (int)getpid());
+    shm_unlink(name);
 }
 
 static void initialize(void)
