@@ -20,20 +20,18 @@ struct encoding {
     struct mp3_writer *writer; /* owned */
     uint64_t samples;          /* encoded, per channel */
     uint64_t samples_reported;
+    uint64_t input_position; /* of what was encoded last */
     bool has_failed;
     struct error error;
 };
 
-static bool report(struct encoding *encoding, uint64_t input_position)
+static bool report(struct encoding *encoding)
 {
-    if (encoding->samples - encoding->samples_reported <
-        (uint64_t)REPORT_SECONDS * encoding->sample_rate_hz)
-        return true;
     encoding->samples_reported = encoding->samples;
     const struct media_progress progress = {
         .position_us = encoding->samples * 1000000 / encoding->sample_rate_hz,
         .duration_us = encoding->duration_us,
-        .input_position = input_position,
+        .input_position = encoding->input_position,
     };
     return mp3_writer_flush(encoding->writer, &encoding->error) &&
            encoding->io->progress(encoding->io->context, &progress, &encoding->error);
@@ -48,7 +46,10 @@ static bool encode(struct encoding *encoding, const struct pcm_segment *segment)
         !mp3_writer_add(encoding->writer, bytes, size, &encoding->error))
         return false;
     encoding->samples += segment->count;
-    return report(encoding, segment->input_position);
+    encoding->input_position = segment->input_position;
+    return encoding->samples - encoding->samples_reported <
+               (uint64_t)REPORT_SECONDS * encoding->sample_rate_hz ||
+           report(encoding);
 }
 
 static void *run(void *context)
@@ -61,6 +62,9 @@ static void *run(void *context)
             break;
         pcm_ring_release(encoding->ring);
     }
+    /* Of what is short this is the first time. */
+    if (!encoding->has_failed)
+        encoding->has_failed = !report(encoding);
     pcm_ring_stop(encoding->ring);
     return NULL;
 }

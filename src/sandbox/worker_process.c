@@ -242,6 +242,7 @@ static bool take_result(struct run *run, const struct protocol_result *result)
     *run->out_result = (struct worker_result){
         .size_bytes = result->size_bytes,
         .duration_seconds = (double)result->samples / result->sample_rate_hz,
+        .input_duration_seconds = (double)run->guard.progress.duration_us / 1e6,
         .samples = result->samples,
         .frames = result->frames,
         .bitrate_kbps = result->bitrate_kbps,

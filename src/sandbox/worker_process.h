@@ -50,9 +50,10 @@ struct worker_progress {
 
 struct worker_result {
     uint64_t size_bytes;
-    double duration_seconds; /* of the sound, exact to the sample */
-    uint64_t samples;        /* the same, in samples a channel at sample_rate_hz */
-    uint64_t frames;         /* without the Info frame */
+    double duration_seconds;       /* of the sound, exact to the sample */
+    double input_duration_seconds; /* as the file claims; 0: unknown */
+    uint64_t samples;              /* the same, in samples a channel at sample_rate_hz */
+    uint64_t frames;               /* without the Info frame */
     uint32_t bitrate_kbps; /* the one used, which may be lower than the one asked for; VBR: mean */
     uint32_t sample_rate_hz;
     uint32_t channels;

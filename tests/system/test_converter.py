@@ -31,6 +31,7 @@ def test_a_video_becomes_an_mp3_and_a_message(workshop, tmp_path):
     record = workshop.wait_for_state(conversion, "done")
     assert record["claim"] == 1 and record["attempts"] == 0 and record["lost"] == 0
     assert abs(record["mp3"]["duration"] - 5) < 0.2
+    assert abs(record["video"]["duration"] - 5) < 0.2
     workshop.seed("fetch", "mp3", record["mp3"]["id"], tmp_path / "out.mp3")
     assert (tmp_path / "out.mp3").stat().st_size == record["mp3"]["size"]
     assert abs(media.seconds_of(tmp_path / "out.mp3") - 5) < 0.2
@@ -56,6 +57,13 @@ def test_doubled_and_late_messages_change_nothing(workshop):
     assert workshop.record(conversion)["mp3"] == record["mp3"]
     assert workshop.record(conversion)["claim"] == 1
     workshop.check_promises([conversion], mails=False)
+
+
+def test_how_long_a_video_is_shows_however_short_it_is(workshop):
+    workshop.start("converter")
+    conversion = workshop.upload(media.clip(1))
+    record = workshop.wait_for_state(conversion, "done")
+    assert abs(record["video"]["duration"] - 1) < 0.2
 
 
 def publish_anything(workshop, body):

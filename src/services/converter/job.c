@@ -119,7 +119,7 @@ static void end_done(struct ending *ending, const struct worker_result *result)
     ending->result = (struct conversion_result){
         .size_bytes = (int64_t)result->size_bytes,
         .duration_seconds = result->duration_seconds,
-        .video_duration_seconds = ending->job->progress.duration_seconds,
+        .video_duration_seconds = result->input_duration_seconds,
         .bitrate_kbps = result->bitrate_kbps,
         .sample_rate_hz = result->sample_rate_hz,
         .channels = result->channels,

@@ -209,7 +209,8 @@ enum worker_end worker_process_run(struct worker_process *process, const struct 
     if (!callbacks->tick(callbacks->context, &progress, error))
         return WORKER_STOPPED;
     if (world.end == WORKER_DONE)
-        *out_result = (struct worker_result){.size_bytes = 500, .duration_seconds = 12};
+        *out_result = (struct worker_result){
+            .size_bytes = 500, .duration_seconds = 12, .input_duration_seconds = 13};
     else
         (void)error_set_failure(error, ERROR_BAD_INPUT, world.failure, "as it is told to");
     return world.end;
@@ -259,6 +260,7 @@ static void what_is_done_names_its_mp3(void **state)
     assert_int_equal(world.stored.state, CONVERSION_DONE);
     assert_string_equal(world.stored.mp3.id.text, mp3.text);
     assert_true(world.is_finished);
+    assert_true(world.stored.video.duration_seconds == 13);
     assert_int_equal(world.mp3s_removed, 0);
 }
 
