@@ -22,15 +22,17 @@ OPTIONS = {**SHORT_TIMES, "gateway.auth_interval": "200ms"}
 
 
 class Cluster:
-    def __init__(self, folder):
+    def __init__(self, folder, options=None, environment=None):
         self.folder = pathlib.Path(folder)
+        options = {**OPTIONS, **(options or {})}
         self.environment = {
             **os.environ,
             "CLUSTER_DIR": str(self.folder),
             "CLUSTER_PREPARED": "1",
             "TAPEDECK_BUILD": str(RELEASE),
             "SERVERS_OWNER": str(os.getpid()),
-            **{f"TAPEDECK_{k.replace('.', '_').upper()}": v for k, v in OPTIONS.items()},
+            **{f"TAPEDECK_{k.replace('.', '_').upper()}": v for k, v in options.items()},
+            **(environment or {}),
         }
 
     def run(self, *arguments):
@@ -82,8 +84,25 @@ class Cluster:
         found = {name: children_of(self.pid(name)) for name in ("converter-1", "converter-2")}
         return [name for name, pids in found.items() if any(map(has_worked, pids))]
 
+    def address(self, name):
+        lines = (self.folder / "addresses").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)[name]
+
     def kill_server(self, name):
         subprocess.run([SERVERS / name, "kill", self.folder / "servers" / name], check=True)
+
+    def start_server(self, name):
+        """Again, and that one alone."""
+        subprocess.run(
+            [SERVERS / name, "start", self.folder / "servers" / name],
+            env={
+                **self.environment,
+                "SERVERS_PASSWORD": (self.folder / "password").read_text(),
+                "TLS_DIR": str(self.folder / "servers" / "tls"),
+            },
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
     def signal_server(self, name, number):
         os.kill(int((self.folder / "servers" / name / "pid").read_text()), number)

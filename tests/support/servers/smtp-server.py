@@ -44,11 +44,18 @@ class Mailbox:
 
     def fault(self, kind, address):
         """The argument of the fault, "" where it has none, None where it is not to be made."""
-        found = re.match(rf"(once-)?{kind}(?:-(\d+))?\+", address)
+        pattern = rf"(once-)?{kind}(?:-(\d+))?\+"
+        found = re.match(pattern, address) or re.match(pattern, self.fault_of_all())
         if not found or (found[1] and (kind, address) in self.tried):
             return None
         self.tried.add((kind, address))
         return found[2] or ""
+
+    def fault_of_all(self):
+        try:
+            return (self.folder / "fault").read_text()
+        except FileNotFoundError:
+            return ""
 
 
 class Handler:

@@ -1,0 +1,1 @@
+"""The services as a cluster, on real servers, while things go wrong: scripts/faults."""
