@@ -14,6 +14,8 @@ from test_commands import on, verdicts  # noqa: F401 (on is a fixture)
 from test_notifier import make_done, wait_for_notice
 from workshop import FAULTS, Workshop, kill_after_each_step, wait_for
 
+PATIENT = {"mail.timeout": "4s"}
+
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory):
@@ -46,7 +48,7 @@ def notice(workshop, conversion):
 
 def wait_for_reason(workshop, conversion):
     """Why the mail did not go out yet."""
-    return wait_for(lambda: notice(workshop, conversion)["error"], 10, "a reason")
+    return wait_for(lambda: notice(workshop, conversion)["error"], what="a reason")
 
 
 # ---- What goes out ----
@@ -140,7 +142,7 @@ def test_a_temporary_refusal_is_tried_again_after_a_while(workshop, server, tmp_
     wait_for(lambda: notice(workshop, conversion)["attempts"] == 1, what="an attempt")
     refused_at = time.monotonic()
     wait_for_notice(workshop, conversion, "sent")
-    assert time.monotonic() - refused_at > 1.5  # the first backoff is 2 s
+    assert time.monotonic() - refused_at > 1  # the first backoff is 2 s
     assert notice(workshop, conversion)["attempts"] == 2
     assert notice(workshop, conversion)["error"] == ""
     assert len(server.mails(to)) == 1
@@ -260,7 +262,7 @@ def test_a_goodbye_that_is_not_answered_makes_no_second_mail(workshop, server, t
 
 def test_a_slow_server_is_waited_for_within_the_time_out_alone(workshop, server, tmp_path):
     slow, too_slow = (address(tmp_path, fault) for fault in ("slow-1+", "once-slow-20+"))
-    workshop.start("notifier", server.options())
+    workshop.start("notifier", {**server.options(), **PATIENT})
     conversions = [make_done(workshop, email=to) for to in (slow, too_slow)]
     assert "no answer in time" in wait_for_reason(workshop, conversions[1])
     for conversion, to in zip(conversions, (slow, too_slow)):
@@ -278,6 +280,7 @@ def test_a_server_that_is_down_or_frozen_costs_time_alone(workshop, own_server, 
         wait_for(lambda: notice(workshop, conversions[-1])["attempts"] == 1, what="an attempt")
 
     send(0)
+    wait_for_notice(workshop, conversions[0], "sent")
     own_server.kill()
     send(1)
     wait_for(lambda: "cannot work now" in notifier.log(), what="a probe that fails")
@@ -295,12 +298,13 @@ def test_a_server_that_is_down_or_frozen_costs_time_alone(workshop, own_server, 
 
 def test_a_notifier_that_stood_still_sends_no_second_mail(workshop, server, tmp_path):
     """It stands still in the dialogue, until another has sent the mail."""
-    to = address(tmp_path, "once-slow-1+")
-    frozen = workshop.start("notifier", {**server.options(), "notifier.mails_at_once": 1})
+    to = address(tmp_path, "once-slow-20+")
+    options = {**server.options(), **PATIENT, "notifier.mails_at_once": 1}
+    frozen = workshop.start("notifier", options)
     conversion = make_done(workshop, email=to)
     wait_for(lambda: notice(workshop, conversion)["attempts"] == 1, what="an attempt")
     os.kill(frozen.process.pid, signal.SIGSTOP)
-    other = workshop.start("notifier", server.options())
+    other = workshop.start("notifier", options)
     wait_for_notice(workshop, conversion, "sent")
     other.stop()
     os.kill(frozen.process.pid, signal.SIGCONT)
