@@ -114,5 +114,5 @@ enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
                           "passwords travel in the clear from the gateway to auth (%.150s)",
                           settings.auth_url);
     }
-    return doctor_say(doctor, DOCTOR_OK, "nothing travels in the clear to others");
+    return doctor_say(doctor, DOCTOR_OK, "nothing travels in the clear to others by HTTP");
 }
