@@ -39,7 +39,9 @@ doctor_check doctor_check_mysql_tls, doctor_check_mysql_login, doctor_check_mysq
 /* Who talks to whom. */
 doctor_check doctor_check_keys, doctor_check_auth, doctor_check_encryption;
 
-/* Whether any store is an embedded one. */
+/* Of a store by its options. */
+bool doctor_is_embedded(const struct doctor *doctor, const struct config_option *options);
+/* Whether any store is. */
 bool doctor_needs_data(const struct doctor *doctor);
 /* Of a store by its options: opening an embedded one can make its files, which must be its user's.
  */

@@ -7,6 +7,10 @@
 #include "commands/serve_plan.h"
 #include "net/http_client.h"
 #include "services/gateway/settings.h"
+#include "stores/job_queue/job_queue.h"
+#include "stores/job_queue/rabbitmq_settings.h"
+#include "stores/mail_sender/mail_sender.h"
+#include "stores/mail_sender/smtp_settings.h"
 #include "stores/shared/data_folder.h"
 #include <stdio.h>
 #include <string.h>
@@ -88,6 +92,40 @@ static bool is_plain_to_others(const char *url)
     return text_starts_with(url, "http://") && !is_loopback(url + strlen("http://"));
 }
 
+static bool is_queue_plain(const struct config *config)
+{
+    struct rabbitmq_settings settings;
+    return rabbitmq_settings_load(config, &settings, NULL) && !settings.has_tls &&
+           !server_uri_is_loopback(&settings.uri);
+}
+
+static bool is_mail_plain(const struct config *config)
+{
+    struct smtp_settings settings;
+    return smtp_settings_load(config, &settings, NULL) && settings.tls == SMTP_TLS_NEVER &&
+           !server_uri_is_loopback(&settings.uri);
+}
+
+/* Where an option says that TLS may be left out, and it is. MySQL has a check of its own. */
+static const struct server {
+    const struct config_option *store; /* its first option chooses the backend */
+    bool (*is_plain)(const struct config *config);
+    const char *what, *option;
+} servers[] = {
+    {job_queue_options, is_queue_plain, "messages", "rabbitmq.tls"},
+    {mail_sender_options, is_mail_plain, "mails", "smtp.tls"},
+};
+
+static const struct server *find_plain_server(const struct doctor *doctor)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(servers); i++) {
+        if (!doctor_is_embedded(doctor, servers[i].store) &&
+            servers[i].is_plain(doctor->session->config))
+            return &servers[i];
+    }
+    return NULL;
+}
+
 enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
 {
     struct error error = {0};
@@ -113,6 +151,13 @@ enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
         return doctor_say(doctor, DOCTOR_WARNING,
                           "passwords travel in the clear from the gateway to auth (%.150s)",
                           settings.auth_url);
+    }
+    const struct server *plain = find_plain_server(doctor);
+    if (plain != NULL) {
+        snprintf(doctor->advice, sizeof doctor->advice,
+                 "Let that network be the services' alone, or leave %s on.", plain->option);
+        return doctor_say(doctor, DOCTOR_WARNING, "%s and a password travel in the clear (%s=off)",
+                          plain->what, plain->option);
     }
     return doctor_say(doctor, DOCTOR_OK, "nothing travels in the clear to others by HTTP");
 }

@@ -16,7 +16,7 @@
 
 /* A store's first option chooses its backend, and the one that is chosen where nothing is said is
  * the embedded one. */
-static bool is_embedded(const struct doctor *doctor, const struct config_option *options)
+bool doctor_is_embedded(const struct doctor *doctor, const struct config_option *options)
 {
     struct config_option choice[] = {options[0], {0}};
     const char *backend = NULL;
@@ -27,20 +27,22 @@ static bool is_embedded(const struct doctor *doctor, const struct config_option 
 
 bool doctor_needs_data(const struct doctor *doctor)
 {
-    return is_embedded(doctor, record_store_options) || is_embedded(doctor, blob_store_options) ||
-           is_embedded(doctor, job_queue_options) || is_embedded(doctor, user_store_options) ||
-           is_embedded(doctor, mail_sender_options);
+    return doctor_is_embedded(doctor, record_store_options) ||
+           doctor_is_embedded(doctor, blob_store_options) ||
+           doctor_is_embedded(doctor, job_queue_options) ||
+           doctor_is_embedded(doctor, user_store_options) ||
+           doctor_is_embedded(doctor, mail_sender_options);
 }
 
 bool doctor_may_open(const struct doctor *doctor, const struct config_option *options)
 {
-    return doctor->has_data || !is_embedded(doctor, options);
+    return doctor->has_data || !doctor_is_embedded(doctor, options);
 }
 
 static const char *advice_for(const struct doctor *doctor, const struct config_option *options,
                               const char *embedded_advice)
 {
-    return is_embedded(doctor, options) ? embedded_advice : SERVER_ADVICE;
+    return doctor_is_embedded(doctor, options) ? embedded_advice : SERVER_ADVICE;
 }
 
 /* Of an embedded store, what is to be migrated says so itself; what is damaged is past that. */
@@ -133,7 +135,7 @@ enum doctor_verdict doctor_check_mail(struct doctor *doctor)
         !mail_sender_check(sender, &error))
         return doctor_fail(
             doctor, &error,
-            is_embedded(doctor, mail_sender_options)
+            doctor_is_embedded(doctor, mail_sender_options)
                 ? MAIL_ADVICE
                 : "Check that the server runs and what smtp.* says of it. " MAIL_ADVICE);
     return doctor_say(doctor, DOCTOR_OK, "can be handed over");

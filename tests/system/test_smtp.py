@@ -409,13 +409,13 @@ def test_the_servers_words_cannot_change_a_terminal(on):
 # ---- doctor, and what is configured ----
 
 
-def ask(on, options):
-    """What doctor says of mail."""
+def ask(on, options, check="mail"):
+    """What doctor says of it."""
     words = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
     on("migrate")
     result = on("doctor", *words)
     assert "tapedeck:tapedeck" not in result.stdout + result.stderr
-    return verdicts(result)["mail"]
+    return verdicts(result)[check]
 
 
 def test_doctor_knows_a_server_that_takes_mail(on, server):
@@ -474,3 +474,6 @@ def test_without_tls_only_this_machine_is_talked_to(on, server):
     verdict, text = ask(on, {**server.options(), "smtp.uri": there})
     assert verdict == "FAILED" and "no STARTTLS" in text
     assert ask(on, {**server.options(), "smtp.uri": there, "smtp.tls": "off"})[0] == "ok"
+    assert ask(on, {**server.options(), "smtp.tls": "off", "smtp.uri": here}, "encryption")[0] == "ok"
+    verdict, text = ask(on, {**server.options(), "smtp.tls": "off", "smtp.uri": there}, "encryption")
+    assert verdict == "warning" and "mails and a password travel in the clear (smtp.tls=off)" in text
