@@ -50,6 +50,7 @@ static void look_finishp(struct look **look)
         look_finish(*look);
 }
 
+static void append(struct look *look, const char *format, va_list arguments) PRINTF_FORMAT(2, 0);
 static void append(struct look *look, const char *format, va_list arguments)
 {
     char *found = look->doctor->found;
