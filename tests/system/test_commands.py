@@ -622,7 +622,7 @@ def test_what_is_plain_behind_a_proxy_is_well(served):
         "--set", "gateway.public_url=https://deck.example",
     )
     assert result.returncode == OK, result
-    # Stores may be talked to in the clear where an option says so: that is not looked at here.
+    # MongoDB may be talked to in the clear where mongodb.tls says so: that is not looked at here.
     assert verdicts(result)["encryption"] == ("ok", "nothing travels in the clear to others by HTTP")
 
 
