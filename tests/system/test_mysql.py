@@ -103,7 +103,7 @@ def test_accounts_in_mysql_are_accounts(deck):
 
 def test_services_need_no_right_to_make_tables(bare):
     alone = {"mysql.migrate_uri": None}
-    refused = bare.run("user", "list", **alone)
+    refused = bare.run("user", "add", ANNA[0], text=f"{ANNA[1]}\n", **alone)
     assert refused.returncode == FAILED
     assert "mysql.migrate_uri" in refused.stderr
     refused = bare.run("doctor", **alone)
@@ -230,7 +230,7 @@ def test_a_server_without_tls_gets_no_password(bare, plain_server):
     assert refused.returncode == FAILED
     assert "TLS" in refused.stderr
     assert plain_server.sql("SHOW STATUS LIKE 'Aborted_connects'").split()[1] != "0"
-    bare.must("user", "list", **{"mysql.uri": f"mysql://{address}", "mysql.migrate_uri": None})
+    bare.must("migrate", **{"mysql.uri": f"mysql://{address}", "mysql.migrate_uri": None})
 
 
 # ---- Outages ----
