@@ -67,12 +67,11 @@ def test_a_conversion_is_cancelled_by_the_other_gateway(cluster):
 
 def test_the_other_converter_takes_over_from_a_killed_one(cluster):
     client = cluster.client()
-    conversion = upload(client, media.clip(600))
-
+    conversion = upload(client, media.long_clip(20))
     [name] = wait_for(cluster.busy_converters, what="a worker at work")
     cluster.kill(name)
     try:
-        ended = cluster.wait_for_end(client, conversion)
+        ended = cluster.wait_for_end(client, conversion, seconds=120)
     finally:
         cluster.up()
     assert (ended["state"], ended["attempts"]) == ("done", 2)
