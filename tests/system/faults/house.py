@@ -85,6 +85,15 @@ class House:
             answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
             assert answer.status_code == 200, (name, answer.text)
 
+    def errors(self):
+        """What was logged as an error, or by a sanitizer: of what is told here nothing is one."""
+        return [
+            f"{name}: {line}"
+            for name in SERVICES
+            for line in (self.cluster.folder / name / "log").read_text(errors="replace").splitlines()
+            if re.search(r"level=error|Sanitizer|runtime error:", line)
+        ]
+
     def keep_logs(self, name):
         """Of a run that failed: the folder is removed."""
         kept = ROOT / "build-faults-logs" / name
@@ -130,6 +139,7 @@ class House:
             assert set(counts.values()) <= {1}, [id for id, count in counts.items() if count > 1]
         for queue in ("video.dead", "mp3.dead"):
             assert stores.length(queue) == 0, queue
+        assert not self.errors(), self.errors()
         return {
             "tries": uploads.tries,
             "accepted": len(uploads.accepted),
