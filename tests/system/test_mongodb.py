@@ -73,6 +73,8 @@ def test_a_server_without_tls_is_not_talked_to(on, authority):
     [
         ("mongodb://db.example.org/", "mongodb.tls=off"),
         ("mongodb://localhost,db.example.org:27017/", "db.example.org:27017"),
+        ("mongodb://127.example.org/", "mongodb.tls=off"),
+        ("mongodb+srv://db.example.org/?tls=false", "mongodb.tls=off"),
         ("mongodb://localhost/?tls=true&tlsInsecure=true", "tlsinsecure"),
         ("mongodb://localhost/?tls=true&tlsAllowInvalidCertificates=true", "mongodb.ca_file"),
         ("mongodb://localhost/?tls=true&tlsAllowInvalidHostnames=true", "mongodb.ca_file"),

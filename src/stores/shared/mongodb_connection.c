@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "model/failure.h"
+#include "stores/shared/server_uri.h"
 #include "stores/shared/tls_probe.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -82,8 +83,7 @@ const struct config_option mongodb_options[] = {
 
 static bool is_loopback(const mongoc_host_list_t *host)
 {
-    return host->family == AF_UNIX || strcmp(host->host, "localhost") == 0 ||
-           text_starts_with(host->host, "127.") || strcmp(host->host, "::1") == 0;
+    return host->family == AF_UNIX || server_host_is_loopback(host->host);
 }
 
 /* Everything that would let another answer in the server's place. */
@@ -104,15 +104,23 @@ static bool check_verified(const mongoc_uri_t *uri, struct error *error)
     return true;
 }
 
+static bool fail_open(const char *host, struct error *error)
+{
+    return error_set(error, ERROR_BAD_INPUT,
+                     "mongodb.uri: %s is another host, and without TLS all can be read on the way: "
+                     "add tls=true, or set mongodb.tls=off",
+                     host);
+}
+
 static bool check_encrypted(const mongoc_uri_t *uri, struct error *error)
 {
+    /* Only the name service knows which hosts those are. */
+    if (mongoc_uri_get_srv_hostname(uri) != NULL)
+        return fail_open(mongoc_uri_get_srv_hostname(uri), error);
     for (const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri); host != NULL;
          host = host->next) {
         if (!is_loopback(host))
-            return error_set(error, ERROR_BAD_INPUT,
-                             "mongodb.uri: %s is another host, and without TLS all can be read on "
-                             "the way: add tls=true, or set mongodb.tls=off",
-                             host->host_and_port);
+            return fail_open(host->host_and_port, error);
     }
     return true;
 }

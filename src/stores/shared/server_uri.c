@@ -109,13 +109,18 @@ bool server_uri_parse(const char *text, struct server_uri *out_uri, struct error
     return true;
 }
 
-bool server_uri_is_loopback(const struct server_uri *uri)
+bool server_host_is_loopback(const char *host)
 {
     struct in_addr v4;
     struct in6_addr v6;
-    if (text_equals_ignoring_case(uri->host, "localhost"))
+    if (text_equals_ignoring_case(host, "localhost"))
         return true;
-    if (inet_pton(AF_INET, uri->host, &v4) == 1)
+    if (inet_pton(AF_INET, host, &v4) == 1)
         return ntohl(v4.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, uri->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+bool server_uri_is_loopback(const struct server_uri *uri)
+{
+    return server_host_is_loopback(uri->host);
 }

@@ -21,5 +21,7 @@ struct server_uri {
  * query or a fragment is refused. */
 MUST_CHECK bool server_uri_parse(const char *text, struct server_uri *out_uri, struct error *error);
 
-/* "localhost", 127.0.0.0/8, ::1: what is sent there, nobody else on the network can read. */
+/* "localhost", 127.0.0.0/8, ::1: what is sent there, nobody else on the network can read. An
+ * address or a name, without brackets; "127.example.org" is a name like any other. */
+bool server_host_is_loopback(const char *host);
 bool server_uri_is_loopback(const struct server_uri *uri);
