@@ -221,6 +221,8 @@ static void what_cannot_be_read_is_skipped_and_does_not_hide_the_rest(void **sta
         "{\"$set\": {\"claim\": \"seven\"}}",
         "{\"$set\": {\"claim\": 1e300}}",
         "{\"$set\": {\"claim\": -1}}",
+        "{\"$set\": {\"version\": 1.5}}",
+        "{\"$set\": {\"mp3.size\": {\"$numberLong\": \"9223372036854775807\"}}}",
         "{\"$set\": {\"mp3.channels\": -1}}",
         "{\"$set\": {\"mp3.channels\": 5000000000}}",
         "{\"$set\": {\"created_at\": 5}}",
@@ -255,6 +257,23 @@ static void what_cannot_be_read_is_skipped_and_does_not_hide_the_rest(void **sta
     assert_string_equal(records[1].id.text, last.id.text);
 }
 
+/* A number that is none must not keep its owner from uploading. */
+static void what_is_no_number_adds_nothing_to_what_is_stored(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    int64_t whole = 0;
+    int64_t bytes = 0;
+    insert(STAGE_DONE);
+    assert_true(record_store_stored_bytes(store, &record_owner, INT64_MAX, &whole, &error));
+    assert_true(whole > 0);
+    struct conversion damaged = insert(STAGE_QUEUED);
+    edit(&damaged.id, "{\"$set\": {\"mp3.size\": \"small\", \"video.size\": \"large\"}}");
+    if (!record_store_stored_bytes(store, &record_owner, INT64_MAX, &bytes, &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(bytes, whole);
+}
+
 static void set_schema(const char *json)
 {
     struct error error = {0};
@@ -285,6 +304,9 @@ static void a_schema_that_does_not_admit_us_is_refused_and_stays(void **state)
     assert_true(record_store_open(contract.config, &other, &error));
     assert_false(record_store_get(other, &id, &record, &error));
     assert_int_equal(error.kind, ERROR_CONFLICT);
+    set_schema("{\"$set\": {\"version\": \"one\"}}");
+    assert_false(record_store_migrate(contract.config, &error));
+    assert_int_equal(error.kind, ERROR_INTERNAL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -301,6 +323,7 @@ int main(int argc, char **argv)
         TEST(of_what_is_being_deleted_no_option_stays),
         TEST(numbers_of_an_operator_are_read),
         TEST(what_cannot_be_read_is_skipped_and_does_not_hide_the_rest),
+        TEST(what_is_no_number_adds_nothing_to_what_is_stored),
         TEST(a_schema_that_does_not_admit_us_is_refused_and_stays),
     };
     return cmocka_run_group_tests_name("record_store_documents", tests, NULL, NULL);

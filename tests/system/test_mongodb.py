@@ -93,6 +93,15 @@ def test_what_would_not_be_safe_is_refused_before_anybody_is_asked(on, uri, word
     assert PASSWORD not in result.stderr
 
 
+def test_videos_and_mp3s_have_a_database_each(on):
+    result = on(
+        "migrate", "--set", "stores.records=mongodb",
+        "--set", "mongodb.uri=mongodb://localhost/", "--set", "mongodb.mp3s_database=Videos",
+    )
+    assert result.returncode == FAILED
+    assert "cannot be told apart" in result.stderr
+
+
 def test_a_ca_file_without_a_certificate_is_refused(on, tmp_path):
     nothing = tmp_path / "nothing.pem"
     nothing.write_text("nothing")

@@ -22,8 +22,7 @@ const struct config_option blob_store_options[] = {
         .standard = "files",
         .choices = backend_names,
         .help = "Where videos and MP3s live. files: below data.dir/blobs, for one host. mongodb: "
-                "GridFS, "
-                "which any of its drivers reads.",
+                "GridFS, which any of its drivers reads.",
     },
     {0},
 };

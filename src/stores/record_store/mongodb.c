@@ -72,10 +72,17 @@ struct schema {
     int64_t reader_least;
 };
 
-static int64_t integer_in(const bson_t *document, const char *member)
+/* What is missing is 0. */
+static bool read_count(const bson_t *document, const char *member, int64_t *out_count,
+                       struct error *error)
 {
     bson_iter_t value;
-    return bson_iter_init_find(&value, document, member) ? bson_iter_as_int64(&value) : 0;
+    int64_t count = 0;
+    if (bson_iter_init_find(&value, document, member) &&
+        !mongodb_whole_number(&value, 0, INT64_MAX, &count))
+        return error_set(error, ERROR_INTERNAL, "%s is not a count", member);
+    *out_count = count;
+    return true;
 }
 
 /* ERROR_CONFLICT: it does not admit us. */
@@ -86,10 +93,10 @@ static bool read_schema(struct mongodb *mongodb, struct schema *out_schema, stru
     bson_append_utf8(&filter, "_id", -1, SCHEMA_ID, -1);
     if (!mongodb_find_one(mongodb, &schemas, &filter, &document, error))
         return false;
-    struct schema schema = {
-        .version = integer_in(&document, "version"),
-        .reader_least = integer_in(&document, "reader_least"),
-    };
+    struct schema schema = {0};
+    if (!read_count(&document, "version", &schema.version, error) ||
+        !read_count(&document, "reader_least", &schema.reader_least, error))
+        return error_prefix(error, "schema of the records");
     if (schema.reader_least > SCHEMA_VERSION)
         return error_set(error, ERROR_CONFLICT,
                          "the record store needs a newer version of this program: its schema "
@@ -288,21 +295,21 @@ static bool store_get_many(struct record_store *store, const struct id *ids, siz
     return read_page(store, &page, out_records, out_count, error);
 }
 
-static void append_time_condition(bson_t *filter, const char *member, const char *operator,
+static void append_time_condition(bson_t *filter, const char *member, const char *comparison,
                                   int64_t time_ms)
 {
     bson_t condition;
     bson_append_document_begin(filter, member, -1, &condition);
-    bson_append_date_time(&condition, operator, - 1,
+    bson_append_date_time(&condition, comparison, -1,
                           time_ms < TIME_MOST_MS ? time_ms : TIME_MOST_MS);
     bson_append_document_end(filter, &condition);
 }
 
-static void append_id_condition(bson_t *filter, const char *operator, const struct id * id)
+static void append_id_condition(bson_t *filter, const char *comparison, const struct id *id)
 {
     bson_t condition;
     bson_append_document_begin(filter, "_id", -1, &condition);
-    mongodb_record_append_id(&condition, operator, id);
+    mongodb_record_append_id(&condition, comparison, id);
     bson_append_document_end(filter, &condition);
 }
 
@@ -356,14 +363,15 @@ static bool store_count(struct record_store *store, const struct record_filter *
 }
 
 /* A size that was declared counts from the start, so that uploads side by side cannot together pass
- * a limit that each alone keeps. */
+ * a limit that each alone keeps. $sum passes over what is no number, where $add would refuse all.
+ */
 static const char stored_bytes_stage[] =
-    "{\"$group\": {\"_id\": null, \"bytes\": {\"$sum\": {\"$add\": ["
-    "  \"$mp3.size\","
-    "  {\"$cond\": [\"$video.removed\", 0,"
+    "{\"$group\": {\"_id\": null,"
+    "  \"mp3s\": {\"$sum\": \"$mp3.size\"},"
+    "  \"videos\": {\"$sum\": {\"$cond\": [\"$video.removed\", 0,"
     "    {\"$cond\": [{\"$gt\": [\"$video.size\", \"$received\"]}, \"$video.size\", \"$received\"]}"
-    "  ]}"
-    "]}}}}";
+    "  ]}}"
+    "}}";
 
 static bool append_stored_bytes(bson_t *pipeline, const struct id *owner_id, struct error *error)
 {
@@ -374,8 +382,7 @@ static bool append_stored_bytes(bson_t *pipeline, const struct id *owner_id, str
     bson_append_document_begin(pipeline, "0", -1, &stage);
     bson_append_document_begin(&stage, "$match", -1, &match);
     mongodb_record_append_id(&match, "owner.id", owner_id);
-    bson_append_int64(&match, "sweeps", -1,
-                      0); /* what is being deleted has them, once it is gone */
+    bson_append_int64(&match, "sweeps", -1, 0); /* after the first, its bytes are gone */
     bson_append_document_end(&stage, &match);
     bson_append_document_end(pipeline, &stage);
     if (!bson_init_from_json(&group, stored_bytes_stage, -1, &cause))
@@ -392,12 +399,17 @@ static bool store_stored_bytes(struct record_store *store, const struct id *owne
     struct mongodb *mongodb = NULL;
     CLEANUP(bson_destroy) bson_t pipeline = BSON_INITIALIZER;
     CLEANUP(mongodb_cursor_closep) struct mongodb_cursor *cursor = NULL;
-    const bson_t *sum = NULL;
+    const bson_t *sums = NULL;
+    int64_t mp3s = 0;
+    int64_t videos = 0;
     if (!append_stored_bytes(&pipeline, owner_id, error) || !make_ready(store, &mongodb, error) ||
         !mongodb_aggregate(mongodb, &conversions, &pipeline, &cursor, error) ||
-        !mongodb_cursor_next(cursor, &sum, error))
+        !mongodb_cursor_next(cursor, &sums, error))
         return false;
-    *out_bytes = sum == NULL ? 0 : integer_in(sum, "bytes");
+    if (sums != NULL &&
+        (!read_count(sums, "mp3s", &mp3s, error) || !read_count(sums, "videos", &videos, error)))
+        return error_prefix(error, "stored bytes of %s", owner_id->text);
+    *out_bytes = mp3s > INT64_MAX - videos ? INT64_MAX : mp3s + videos;
     return true;
 }
 

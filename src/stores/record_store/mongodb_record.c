@@ -3,12 +3,14 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "model/conversion_document.h"
+#include "stores/shared/mongodb.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PATH_SIZE 64
 #define TEXT_SIZE_MAX ((size_t)4096)
+#define INTEGER_MOST (INT64_C(1) << 53) /* as in the form of JSON */
 
 /* ---- Writing ---- */
 
@@ -228,32 +230,19 @@ static bool read_text(const bson_iter_t *value, const struct conversion_field *f
     return true;
 }
 
-/* A shell writes whole numbers as any of the three. */
 static bool read_integer(const bson_iter_t *value, const struct conversion_field *field,
-                         int64_t most, int64_t *out_integer, struct error *error)
+                         int64_t *out_integer, struct error *error)
 {
-    if (!BSON_ITER_HOLDS_NUMBER(value))
-        return fail_type(field, "a number", error);
-    if (BSON_ITER_HOLDS_DOUBLE(value)) {
-        double real = bson_iter_double(value);
-        if (!(real >= CONVERSION_SIZE_UNKNOWN && real <= (double)(INT64_C(1) << 53)))
-            return fail_type(field, "a whole number", error);
-    }
-    int64_t integer = bson_iter_as_int64(value);
-    if (integer < CONVERSION_SIZE_UNKNOWN || integer > most)
-        return fail_type(field, "within its bounds", error);
-    *out_integer = integer;
-    return true;
+    return mongodb_whole_number(value, CONVERSION_SIZE_UNKNOWN, INTEGER_MOST, out_integer) ||
+           fail_type(field, "a whole number within its bounds", error);
 }
 
 static bool read_number(const bson_iter_t *value, const struct conversion_field *field,
                         uint32_t *out_number, struct error *error)
 {
     int64_t integer = 0;
-    if (!read_integer(value, field, UINT32_MAX, &integer, error))
-        return false;
-    if (integer < 0)
-        return fail_type(field, "within its bounds", error);
+    if (!mongodb_whole_number(value, 0, UINT32_MAX, &integer))
+        return fail_type(field, "a whole number within its bounds", error);
     *out_number = (uint32_t)integer;
     return true;
 }
@@ -307,7 +296,7 @@ static bool read_value(const bson_iter_t *value, const struct conversion_field *
     case CONVERSION_FIELD_TEXT:
         return read_text(value, field, out_value, error);
     case CONVERSION_FIELD_INTEGER:
-        return read_integer(value, field, INT64_MAX, out_value, error);
+        return read_integer(value, field, out_value, error);
     case CONVERSION_FIELD_NUMBER:
         return read_number(value, field, out_value, error);
     case CONVERSION_FIELD_TIME:

@@ -208,9 +208,9 @@ bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *co
 typedef bool delete_function(mongoc_collection_t *collection, const bson_t *selector,
                              const bson_t *options, bson_t *reply, bson_error_t *error);
 
-static bool delete (struct mongodb *mongodb, const struct mongodb_collection *collection,
-                    const bson_t *filter, delete_function *function, int64_t *out_deleted,
-                    struct error *error)
+static bool delete_by(delete_function *function, struct mongodb *mongodb,
+                      const struct mongodb_collection *collection, const bson_t *filter,
+                      int64_t *out_deleted, struct error *error)
 {
     CLEANUP(collection_destroyp)
     mongoc_collection_t *handle = collection_of(mongodb, collection);
@@ -226,13 +226,14 @@ static bool delete (struct mongodb *mongodb, const struct mongodb_collection *co
 bool mongodb_delete_one(struct mongodb *mongodb, const struct mongodb_collection *collection,
                         const bson_t *filter, int64_t *out_deleted, struct error *error)
 {
-    return delete (mongodb, collection, filter, mongoc_collection_delete_one, out_deleted, error);
+    return delete_by(mongoc_collection_delete_one, mongodb, collection, filter, out_deleted, error);
 }
 
 bool mongodb_delete_all(struct mongodb *mongodb, const struct mongodb_collection *collection,
                         const bson_t *filter, int64_t *out_deleted, struct error *error)
 {
-    return delete (mongodb, collection, filter, mongoc_collection_delete_many, out_deleted, error);
+    return delete_by(mongoc_collection_delete_many, mongodb, collection, filter, out_deleted,
+                     error);
 }
 
 /* ---- Reads ---- */
@@ -336,6 +337,27 @@ bool mongodb_count(struct mongodb *mongodb, const struct mongodb_collection *col
     return true;
 }
 
+/* What every double counts to exactly. */
+#define WHOLE_DOUBLE_MOST 0x1p53
+
+bool mongodb_whole_number(const bson_iter_t *value, int64_t least, int64_t most,
+                          int64_t *out_number)
+{
+    if (BSON_ITER_HOLDS_DOUBLE(value)) {
+        double real = bson_iter_double(value);
+        if (!(real >= -WHOLE_DOUBLE_MOST && real <= WHOLE_DOUBLE_MOST) ||
+            real != (double)(int64_t)real)
+            return false;
+    } else if (!BSON_ITER_HOLDS_INT(value)) {
+        return false;
+    }
+    int64_t number = bson_iter_as_int64(value);
+    if (number < least || number > most)
+        return false;
+    *out_number = number;
+    return true;
+}
+
 /* ---- Indexes ---- */
 
 static void append_index(bson_t *command, const struct mongodb_index *index)
@@ -362,12 +384,18 @@ bool mongodb_create_index(struct mongodb *mongodb, const struct mongodb_collecti
                           const struct mongodb_index *index, struct error *error)
 {
     CLEANUP(bson_destroy) bson_t command = BSON_INITIALIZER;
+    const char *database = mongodb->databases[collection->database];
     bson_error_t cause = {0};
     bson_append_utf8(&command, "createIndexes", -1, collection->name, -1);
     append_index(&command, index);
-    return mongoc_client_write_command_with_opts(mongodb->client,
-                                                 mongodb->databases[collection->database], &command,
-                                                 NULL, NULL, &cause) ||
-           mongodb_fail(mongodb, &cause, error) ||
+    if (mongoc_client_write_command_with_opts(mongodb->client, database, &command, NULL, NULL,
+                                              &cause))
+        return true;
+    if (is_duplicate(&cause))
+        return error_set(error, ERROR_INTERNAL,
+                         "MongoDB at %s: %s.%s holds documents that the index %s does not allow: "
+                         "remove those that should not be there: %s",
+                         mongodb->server, database, collection->name, index->name, cause.message);
+    return mongodb_fail(mongodb, &cause, error) ||
            error_prefix(error, "index %s of %s", index->name, collection->name);
 }

@@ -4,8 +4,10 @@
  * Documents are libbson's; who includes this builds and reads them.
  *
  * Every write is acknowledged by a majority and durable there, every read is a majority's from the
- * primary. A connection is made by the first operation and made again after a failure; each
- * operation ends within about twice mongodb.timeout. Not to be used across a fork.
+ * primary. A connection is made by the first operation and made again after a failure. One
+ * operation waits for at most mongodb.timeout for an answer, and half of it for a connection; of a
+ * replica set the driver repeats it once, so that it ends within three times mongodb.timeout. Not
+ * to be used across a fork.
  *
  * ERROR_UNAVAILABLE: not reachable, refused us, or did not answer in time. A write may still land:
  * it is repeated as it was, or left. ERROR_CONFLICT: a unique index says no. ERROR_TOO_LARGE
@@ -31,8 +33,9 @@ struct mongodb_collection {
 
 extern const struct config_option mongodb_options[]; /* mongodb.* */
 
-/* Talks to nobody yet. ERROR_BAD_INPUT: the options make no sense, or would send data unencrypted
- * over a network, or would not verify the server. */
+/* Talks to nobody yet, but looks up the hosts of a mongodb+srv:// name. ERROR_BAD_INPUT: the
+ * options make no sense, or would send data unencrypted over a network, or would not verify the
+ * server. */
 MUST_CHECK bool mongodb_open(const struct config *config, struct mongodb **out_mongodb,
                              struct error *error);
 void mongodb_close(struct mongodb *mongodb); /* NULL is fine */
@@ -94,7 +97,13 @@ MUST_CHECK bool mongodb_count(struct mongodb *mongodb, const struct mongodb_coll
                               const bson_t *filter, int64_t most, int64_t *out_count,
                               struct error *error);
 
-/* Where it is missing; one of the same name stays as it is. */
+/* A document's number of any type that a shell or another driver chose for it, doubles too. False
+ * for what is none, has a fraction, or is out of bounds. */
+MUST_CHECK bool mongodb_whole_number(const bson_iter_t *value, int64_t least, int64_t most,
+                                     int64_t *out_number);
+
+/* Where it is missing; one of the same name stays as it is. ERROR_INTERNAL too where what is stored
+ * already is against it. */
 struct mongodb_index {
     const char *name;
     const char *const *keys; /* NULL-terminated; "-" in front: descending */

@@ -77,8 +77,6 @@ const struct config_option mongodb_options[] = {
     {0},
 };
 
-#define PROBE_TIMEOUT_MS 2000
-
 /* ---- What the options may say ---- */
 
 static bool is_loopback(const mongoc_host_list_t *host)
@@ -141,7 +139,12 @@ static bool check_settings(const struct mongodb_settings *settings, struct error
                          "mongodb://USER:PASSWORD@HOST:27017/?tls=true");
     return check_database("mongodb.database", settings->records, error) &&
            check_database("mongodb.videos_database", settings->videos, error) &&
-           check_database("mongodb.mp3s_database", settings->mp3s, error);
+           check_database("mongodb.mp3s_database", settings->mp3s, error) &&
+           (!text_equals_ignoring_case(settings->videos, settings->mp3s) ||
+            error_set(error, ERROR_BAD_INPUT,
+                      "mongodb.videos_database and mongodb.mp3s_database are both %s: name two, or "
+                      "videos and MP3s cannot be told apart",
+                      settings->videos));
 }
 
 /* ---- The driver's connection ---- */
@@ -261,6 +264,7 @@ static void note_settings(struct mongodb *mongodb, const struct mongodb_settings
               first == NULL ? "the hosts of its SRV record" : first->host_and_port);
     text_copy(mongodb->ca_file, sizeof mongodb->ca_file, settings->ca_file);
     mongodb->has_tls = mongoc_uri_get_tls(uri);
+    mongodb->timeout_ms = (int)settings->timeout_ms;
 }
 
 bool mongodb_connection_init(struct mongodb *mongodb, const struct config *config,
@@ -373,7 +377,7 @@ static bool explain_tls(const struct mongodb *mongodb, const char *message, stru
                       strstr(message, "connection closed") != NULL ||
                       strstr(message, "connection error") != NULL;
     if (!mongodb->has_tls || !may_be_tls || !find_host(message, host, &peer.port) ||
-        tls_probe(&peer, PROBE_TIMEOUT_MS, &found))
+        tls_probe(&peer, mongodb->timeout_ms, &found))
         return false;
     *error = found;
     return true;

@@ -13,6 +13,7 @@ struct mongodb {
     mongoc_client_t *client; /* owned */
     char databases[MONGODB_DATABASE_COUNT][MONGODB_DATABASE_SIZE];
     char server[MONGODB_SERVER_SIZE]; /* the first host, for messages */
+    int timeout_ms;
     bool has_tls;
     char ca_file[FILE_PATH_SIZE];      /* "": the system's */
     char unreachable[ERROR_TEXT_SIZE]; /* why it was so last; "": it has not been */

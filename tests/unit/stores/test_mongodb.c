@@ -1,5 +1,6 @@
 #include "stores/shared/mongodb.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "model/failure.h"
 #include "support/cmocka_all.h"
@@ -19,11 +20,18 @@
 #define OP_MSG 2013
 #define MESSAGE_MAX 65536
 
-static const char hello[] = "{\"ismaster\": true, \"isWritablePrimary\": true, \"helloOk\": true,"
-                            " \"maxBsonObjectSize\": 16777216, \"maxMessageSizeBytes\": 48000000,"
-                            " \"maxWriteBatchSize\": 1000, \"minWireVersion\": 0,"
-                            " \"maxWireVersion\": 9, \"ok\": 1,"
-                            " \"localTime\": {\"$date\": {\"$numberLong\": \"1700000000000\"}}}";
+#define HELLO                                                                                      \
+    "{\"ismaster\": true, \"isWritablePrimary\": true, \"helloOk\": true,"                         \
+    " \"maxBsonObjectSize\": 16777216, \"maxMessageSizeBytes\": 48000000,"                         \
+    " \"maxWriteBatchSize\": 1000, \"minWireVersion\": 0, \"maxWireVersion\": 9, \"ok\": 1,"       \
+    " \"localTime\": {\"$date\": {\"$numberLong\": \"1700000000000\"}}"
+static const char hello_alone[] = HELLO "}";
+/* With sessions, in which the driver repeats what it got no answer to. */
+static const char hello_of_set[] = HELLO ", \"setName\": \"rs0\", \"hosts\": [\"127.0.0.1:1\"],"
+                                         " \"logicalSessionTimeoutMinutes\": 30}";
+
+#define TIMEOUT_MS 4000 /* long, so that a busy machine fails nothing */
+#define SHORT_TIMEOUT_MS 300
 
 static struct {
     int listener;
@@ -32,7 +40,8 @@ static struct {
     struct config *config;
 
     /* The thread's while a command is under way, the test's between two. */
-    const char *answer;
+    const char *hello;
+    const char *answer; /* NULL: none */
     char command[64];
     char asked[4096]; /* as JSON */
 } peer;
@@ -83,7 +92,7 @@ static void answer_message(int fd, const struct header *header, const char *body
         abort();
     const char *command = bson_iter_key(&first);
     if (strcmp(command, "hello") == 0 || strcmp(command, "isMaster") == 0) {
-        send_answer(fd, header, hello);
+        send_answer(fd, header, peer.hello);
         return;
     }
     size_t text_size = 0;
@@ -91,7 +100,8 @@ static void answer_message(int fd, const struct header *header, const char *body
     snprintf(peer.command, sizeof peer.command, "%s", command);
     snprintf(peer.asked, sizeof peer.asked, "%s", text);
     bson_free(text);
-    send_answer(fd, header, peer.answer);
+    if (peer.answer != NULL)
+        send_answer(fd, header, peer.answer);
 }
 
 static void serve_connection(int fd)
@@ -103,7 +113,7 @@ static void serve_connection(int fd)
             !receive(fd, body, (size_t)header.size - sizeof header))
             abort();
         if (header.operation == OP_QUERY)
-            send_answer(fd, &header, hello);
+            send_answer(fd, &header, peer.hello);
         else
             answer_message(fd, &header, body);
     }
@@ -120,14 +130,14 @@ static void *serve(void *unused)
     }
 }
 
-static int set_up(void **state)
+static int set_up_with(const char *hello, int timeout_ms)
 {
-    (void)state;
     struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     socklen_t size = sizeof address;
+    peer.hello = hello;
     peer.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(peer.listener, (struct sockaddr *)&address, size), 0);
     assert_int_equal(listen(peer.listener, 8), 0);
@@ -136,15 +146,29 @@ static int set_up(void **state)
 
     static const struct config_option *const tables[] = {mongodb_options, NULL};
     char uri[128];
+    char timeout[64];
     snprintf(uri, sizeof uri, "mongodb.uri=mongodb://127.0.0.1:%d/?w=1&readPreference=secondary",
              ntohs(address.sin_port));
-    const char *const assignments[] = {uri, "mongodb.timeout=4s", NULL};
+    snprintf(timeout, sizeof timeout, "mongodb.timeout=%dms", timeout_ms);
+    const char *const assignments[] = {uri, timeout, NULL};
     const struct config_sources sources = {.assignments = assignments};
     struct error error = {0};
     if (!config_open(tables, &sources, &peer.config, &error) ||
         !mongodb_open(peer.config, &peer.mongodb, &error))
         fail_msg("%s", error.text);
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_with(hello_alone, TIMEOUT_MS);
+}
+
+static int set_up_silent_set(void **state)
+{
+    (void)state;
+    return set_up_with(hello_of_set, SHORT_TIMEOUT_MS);
 }
 
 static int tear_down(void **state)
@@ -337,6 +361,19 @@ static void an_election_is_unavailable(void **state)
     assert_fails(&find, REFUSAL(11600), ERROR_UNAVAILABLE);   /* InterruptedAtShutdown */
 }
 
+static void what_is_not_answered_ends_in_time_though_the_driver_repeats_it(void **state)
+{
+    (void)state;
+    static const struct operation silent[] = {{"findAndModify", do_modify, false},
+                                              {"find", do_find, true}};
+    for (size_t i = 0; i < ARRAY_COUNT(silent); i++) {
+        int64_t begun_at_boot_ms = clock_boot_ms();
+        assert_fails(&silent[i], NULL, ERROR_UNAVAILABLE);
+        assert_in_range(clock_boot_ms() - begun_at_boot_ms, SHORT_TIMEOUT_MS,
+                        3 * SHORT_TIMEOUT_MS + 1000);
+    }
+}
+
 static void our_mistakes_are_not_retried(void **state)
 {
     (void)state;
@@ -392,6 +429,9 @@ static void a_key_that_is_taken_is_a_conflict(void **state)
     }
     assert_fails(&(struct operation){"findAndModify", do_modify, false}, REFUSAL(11000),
                  ERROR_CONFLICT);
+    /* Of an index: nobody else is at work, what is stored is wrong. */
+    assert_fails(&(struct operation){"createIndexes", do_create_index, false}, REFUSAL(11000),
+                 ERROR_INTERNAL);
 }
 
 static void a_full_disk_is_told_as_such(void **state)
@@ -415,6 +455,39 @@ static void the_clock_is_the_servers(void **state)
     assert_in_range(now_ms, INT64_C(1700000000000), INT64_C(1700000010000));
 }
 
+static void assert_number(const char *json, bool is_whole, int64_t expected)
+{
+    bson_t document;
+    bson_error_t cause;
+    bson_iter_t value;
+    int64_t number = 77;
+    assert_true(bson_init_from_json(&document, json, -1, &cause));
+    assert_true(bson_iter_init_find(&value, &document, "n"));
+    if (mongodb_whole_number(&value, -1, INT64_C(1) << 53, &number) != is_whole)
+        fail_msg("%s", json);
+    assert_int_equal(number, is_whole ? expected : 77);
+    bson_destroy(&document);
+}
+
+static void a_number_is_whole_and_within_bounds_whatever_its_type(void **state)
+{
+    (void)state;
+    assert_number("{\"n\": 5}", true, 5);
+    assert_number("{\"n\": 5.0}", true, 5);
+    assert_number("{\"n\": -1.0}", true, -1);
+    assert_number("{\"n\": 9007199254740992.0}", true, INT64_C(1) << 53);
+    assert_number("{\"n\": {\"$numberLong\": \"5\"}}", true, 5);
+    assert_number("{\"n\": 5.5}", false, 0);
+    assert_number("{\"n\": -2}", false, 0);
+    assert_number("{\"n\": 1e300}", false, 0);
+    assert_number("{\"n\": {\"$numberDouble\": \"NaN\"}}", false, 0);
+    assert_number("{\"n\": {\"$numberDouble\": \"-Infinity\"}}", false, 0);
+    assert_number("{\"n\": {\"$numberLong\": \"9223372036854775807\"}}", false, 0);
+    assert_number("{\"n\": \"5\"}", false, 0);
+    assert_number("{\"n\": true}", false, 0);
+    assert_number("{\"n\": null}", false, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -423,12 +496,16 @@ int main(void)
         TEST(writes_are_a_majoritys_and_reads_too_whatever_the_uri_says),
         TEST(what_is_passing_is_unavailable),
         TEST(an_election_is_unavailable),
+        cmocka_unit_test_setup_teardown(
+            what_is_not_answered_ends_in_time_though_the_driver_repeats_it, set_up_silent_set,
+            tear_down),
         TEST(our_mistakes_are_not_retried),
         TEST(what_not_a_majority_has_is_unknown),
         TEST(a_key_that_is_taken_is_a_conflict),
         TEST(of_several_a_taken_key_does_not_hide_that_no_majority_has_the_others),
         TEST(a_full_disk_is_told_as_such),
         TEST(the_clock_is_the_servers),
+        TEST(a_number_is_whole_and_within_bounds_whatever_its_type),
     };
     return cmocka_run_group_tests_name("stores/mongodb", tests, NULL, NULL);
 }
