@@ -22,6 +22,7 @@
 #include "services/common/records.h"
 #include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
+#include "stores/job_queue/rabbitmq_settings.h"
 #include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
 #include "stores/shared/mongodb.h"
@@ -42,13 +43,8 @@ static struct record_store *records;
 static struct blob_store *blobs;
 
 static const struct config_option *const tables[] = {
-    data_folder_options,
-    blob_store_options,
-    record_store_options,
-    mongodb_options,
-    job_queue_options,
-    policy_options,
-    NULL,
+    data_folder_options, blob_store_options, record_store_options, mongodb_options,
+    job_queue_options,   rabbitmq_options,   policy_options,       NULL,
 };
 
 static bool fail(const struct error *error)

@@ -101,6 +101,30 @@ def test_accounts_in_mysql_are_accounts(deck):
     assert stored.startswith("$argon2id$")
 
 
+def test_replicas_of_auth_are_one(deck):
+    """They share the accounts and the folder of keys, and whoever stands before them chooses."""
+    first_url = deck.start_auth() and deck.auth_url
+    deck.start_auth({"data.dir": deck.folder / "other", "auth.keys_dir": deck.data / "keys"})
+    urls = (first_url, deck.auth_url)
+
+    def at(url, path, **arguments):
+        return requests.post(f"{url}{path}", **arguments)
+
+    tokens = [at(url, "/login", auth=ANNA).text for url in urls]
+    bearers = [{"Authorization": f"Bearer {token}"} for token in tokens]
+    assert {at(url, "/validate", headers=b).status_code for url in urls for b in bearers} == {200}
+
+    deck.must("keys", "rotate")
+
+    def published():
+        found = [requests.get(f"{url}/.well-known/jwks.json").json()["keys"] for url in urls]
+        return found[0] == found[1] and len(found[0]) == 2
+
+    wait_for(published, what="the new key at both")
+    deck.must("user", "passwd", ANNA[0], text="another password\n")
+    assert {at(url, "/validate", headers=b).status_code for url in urls for b in bearers} == {401}
+
+
 def test_services_need_no_right_to_make_tables(bare):
     alone = {"mysql.migrate_uri": None}
     refused = bare.run("user", "add", ANNA[0], text=f"{ANNA[1]}\n", **alone)

@@ -10,14 +10,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #define SUPERVISOR_VARIABLE "TAPEDECK_SUPERVISOR_FD"
 #define SUPERVISOR_FD_MAX 1023
+/* For what follows the drain: last messages, and threads that end. */
+#define CLOSE_MAX_MS (3 * CLOCK_SECOND_MS)
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -120,14 +124,50 @@ static const char *wait_for_end(int signals_fd, int supervisor_fd)
     }
 }
 
+/* A store that stands still may hold up what waits for its answer. */
+struct deadline {
+    int over_fd; /* readable once the service has ended */
+    int64_t at_boot_ms;
+};
+
+/* As if it were killed: what is left undone has its lease, and whoever looks next does it. */
+static void *enforce_deadline(void *context)
+{
+    const struct deadline *deadline = context;
+    struct pollfd over = {.fd = deadline->over_fd, .events = POLLIN};
+    for (;;) {
+        int64_t left_ms = deadline->at_boot_ms - clock_boot_ms();
+        if (left_ms <= 0)
+            break;
+        if (poll(&over, 1, (int)left_ms) > 0)
+            return NULL;
+    }
+    log_warning("stopped without waiting any longer: what was begun is left to its lease");
+    _exit(EXIT_SUCCESS);
+}
+
+static void drain_and_close(const struct service *service, void *state, int64_t drain_max_ms)
+{
+    CLEANUP(file_closep) int over_fd = eventfd(0, EFD_CLOEXEC);
+    struct deadline deadline = {over_fd, clock_boot_ms() + drain_max_ms + CLOSE_MAX_MS};
+    pthread_t thread;
+    bool is_enforced =
+        over_fd >= 0 && pthread_create(&thread, NULL, enforce_deadline, &deadline) == 0;
+    service->drain(state, drain_max_ms);
+    service->close(state);
+    if (!is_enforced)
+        return;
+    ignore_failure(write(over_fd, &(uint64_t){1}, sizeof(uint64_t)) > 0);
+    pthread_join(thread, NULL);
+}
+
 static void end_service(const struct service *service, void *state, int64_t drain_max_ms,
                         const char *reason)
 {
     int64_t begun_ms = clock_boot_ms();
     log_info("stopping", FIELD_TEXT("reason", reason));
     arm_second_signal();
-    service->drain(state, drain_max_ms);
-    service->close(state);
+    drain_and_close(service, state, drain_max_ms);
     log_info("stopped", FIELD_COUNT("duration_ms", clock_boot_ms() - begun_ms));
 }
 

@@ -4,6 +4,8 @@
  * for a signal, draining, closing.
  *
  * SIGTERM and SIGINT drain within stop.drain_max and exit 0; a second one ends the process at once.
+ * So does the end of stop.drain_max and a little more where a server that stands still holds up the
+ * rest: what was begun is then left to its lease.
  * Where the supervisor started us (TAPEDECK_SUPERVISOR_FD names the reading end of a pipe), the
  * pipe's end is the same as SIGTERM: a service never outlives its `serve`. */
 

@@ -30,7 +30,7 @@ const struct config_option gateway_options[] = {
         .field = CONFIG_FIELD(struct gateway_settings, auth_interval_ms, int64_t),
         .standard = "10s",
         .least = 50,
-        .most = 30 * (uint64_t)CLOCK_SECOND_MS,
+        .most = 25 * (uint64_t)CLOCK_SECOND_MS, /* ended within 30 s, an answer's time included */
         .help = "How often auth is asked whose tokens have been ended, and how soon again for its "
                 "keys when one is unknown.",
     },

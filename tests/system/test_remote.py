@@ -1,0 +1,237 @@
+"""What is promised whatever happens, on the servers of a cluster: a kill after each step of each
+service, and a stop while a server stands still."""
+
+import itertools
+import json
+import shutil
+import signal
+import time
+
+import pytest
+
+import media
+from deck import ANNA, Client, Deck
+from remote import RemoteDeck, Servers
+from workshop import FAULTS, kill_after_each_step, wait_for
+
+LEASE = {"recovery.lease": "500ms"}
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    made = Servers(tmp_path_factory.mktemp("remote"))
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Auth, with Anna logged in, for all."""
+    made = Deck(tmp_path_factory.mktemp("home"), accounts=[ANNA])
+    made.start_both()
+    made.token = made.login()
+    made.gateway.kill()
+    yield made
+    made.close()
+
+
+def make_deck(folder, servers, home):
+    shutil.copytree(home.data, folder / "data")
+    deck = RemoteDeck(folder, servers, f"remote{next(numbers)}", ANNA[0])
+    deck.auth_url, deck.token = home.auth_url, home.token
+    return deck
+
+
+@pytest.fixture
+def deck(tmp_path, servers, home):
+    made = make_deck(tmp_path / "deck", servers, home)
+    yield made
+    made.close()
+
+
+def upload(client, path):
+    answer = client.upload(path.read_bytes(), "?name=clip.mp4")
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+# ---- Kills ----
+
+
+class Asked:
+    """What a user asked for, and what was answered before the gateway died."""
+
+    def __init__(self):
+        self.kept, self.deleted = [], []
+
+    def ask(self, client):
+        self.kept.append(upload(client, media.clip(1)))
+        conversion = upload(client, media.clip(1))
+        assert client.delete(f"/v1/conversions/{conversion}").status_code == 204
+        self.deleted.append(conversion)
+
+
+def check(deck, asked, mails_max=1):
+    """What was answered is so, whatever else there is has ended too, and nothing is left."""
+    wait_for(deck.is_reconciled, 60, "that nothing is due")
+    records = deck.records()
+    done = {id for id, record in records.items() if record["state"] == "done"}
+    assert done == set(records) >= set(asked.kept)
+    assert not set(asked.deleted) & set(records)
+    assert deck.blobs("video") == done
+    assert deck.blobs("mp3") == {records[id]["mp3"]["id"] for id in done}
+    for id in records:
+        mails = deck.mails_about(id)
+        assert 1 <= len(mails) <= mails_max, (id, len(mails))
+        assert len({mail["Message-ID"] for mail in mails}) == 1
+    for queue in ("video.dead", "mp3.dead"):
+        assert deck.length(queue) == 0, queue
+
+
+def begin(deck, victim, environment):
+    """All services but the gateway, where that is not the one to die; it would only see uploads."""
+    options = {**LEASE}
+    build = {"build": FAULTS, "environment": environment}
+    if victim == "gateway":
+        deck.start_gateway(options, **build)
+    else:
+        for name in ("converter", "notifier"):
+            deck.start(name, options, **(build if name == victim else {}))
+    return next(service for service in deck.services if service.name == victim)
+
+
+@pytest.mark.skipif(not (FAULTS / "tapedeck").exists(), reason="no build with fault points")
+@pytest.mark.parametrize(
+    "victim, steps",
+    [
+        ("gateway", {"after_insert", "after_finish", "after_queue", "after_delete"}),
+        ("converter", {"after_claim", "after_ack", "after_mp3_finish", "after_done"}),
+        ("notifier", {"after_claim", "after_ack", "after_send", "after_settle"}),
+    ],
+)
+def test_a_kill_after_any_step_breaks_no_promise(tmp_path, servers, home, victim, steps):
+    def run(n, environment):
+        deck, asked = make_deck(tmp_path / str(n), servers, home), Asked()
+        try:
+            if victim != "gateway":
+                asked.kept.append(deck.upload(media.clip(1), email=ANNA[0]))
+            service = begin(deck, victim, environment)
+            if victim == "gateway":
+                try:
+                    asked.ask(Client(deck.url, deck.token))
+                except OSError:  # of a connection, and only because it died
+                    service.process.wait(timeout=5)
+                time.sleep(0.5)  # what may come yet
+            else:
+                wait_for(lambda: not service.is_running() or deck.is_reconciled(), what="an end")
+            was_killed = not service.is_running()
+            service.kill()
+            for name in ("converter", "notifier"):
+                deck.start(name, LEASE)
+            check(deck, asked, mails_max=2 if victim == "notifier" else 1)
+        except AssertionError as failure:
+            raise AssertionError(f"step {n}: {failure}\n{deck.records()}\n{deck.logs()}") from None
+        finally:
+            deck.close()
+        return was_killed
+
+    assert kill_after_each_step(run) >= {f"{victim}.{step}" for step in steps}
+
+
+# ---- Stops ----
+
+
+def wait_for_sending(deck):
+    def is_sending():
+        return [r for r in deck.records().values() if r["notice"]["state"] == "sending"]
+
+    wait_for(is_sending, what="a mail on its way")
+
+
+@pytest.mark.parametrize("server", ["mongodb", "smtp"])
+def test_a_stop_does_not_wait_for_a_server_that_stands_still(deck, servers, server):
+    """What cannot be written down is as if the services had been killed."""
+    options = {"stop.drain_max": "500ms", "mongodb.timeout": "15s", "mail.timeout": "8s"}
+    asked = Asked()
+    deck.start_gateway(options)
+    stopped = [deck.gateway, *(deck.start(name, options) for name in ("converter", "notifier"))]
+    client = Client(deck.url, deck.token)
+    if server == "smtp":
+        servers.signal("smtp", signal.SIGSTOP)
+    asked.kept.append(upload(client, media.long_clip(10) if server == "mongodb" else media.clip(1)))
+    try:
+        if server == "mongodb":
+            deck.wait_for_state(asked.kept[0], "converting")
+            servers.signal("mongodb", signal.SIGSTOP)
+        else:
+            wait_for_sending(deck)
+        begun = time.monotonic()
+        for service in stopped:
+            service.process.terminate()
+        assert [service.process.wait(timeout=10) for service in stopped] == [0, 0, 0]
+        assert time.monotonic() - begun < 5
+    finally:
+        servers.signal(server, signal.SIGCONT)
+    deck.start_gateway()
+    for name in ("converter", "notifier"):
+        deck.start(name)
+    check(deck, asked, mails_max=2 if server == "smtp" else 1)
+
+
+def test_what_a_stopped_converter_hands_back_another_one_converts(deck):
+    first = deck.start("converter", {"stop.drain_max": "500ms"})
+    conversion = deck.upload(media.long_clip(15), email=ANNA[0])
+    deck.wait_for_state(conversion, "converting")
+    for name in ("converter", "notifier"):
+        deck.start(name)
+    assert first.stop() == 0
+    assert not first.worker_pids()
+    record = deck.wait_for_state(conversion, "done", seconds=60)
+    assert (record["claim"], record["lost"], record["attempts"]) == (2, 0, 0)
+    asked = Asked()
+    asked.kept.append(conversion)
+    check(deck, asked)
+
+
+# ---- Messages ----
+
+
+def test_what_no_notifier_can_read_is_a_dead_letter_and_stops_nothing(deck):
+    deck.start("notifier")
+    gone = "66f000000000000000000001"
+    bodies = {
+        "hello": "JSON",
+        '{"mp3_fid": 7}': "mp3_fid",
+        json.dumps({"video_fid": gone, "mp3_fid": gone, "username": "a@example.org"}): "original",
+        "[]": "object",
+    }
+    for body in bodies:
+        deck.seed("publish", "mp3", body)
+    deck.seed("publish", "mp3", json.dumps({"video_fid": gone, "conversion_id": gone}))
+    conversion = deck.upload(media.clip(1), email=ANNA[0], message="off")
+    deck.seed("done", conversion, media.clip(1))
+    deck.seed("message", "mp3", conversion)
+    wait_for(lambda: deck.mails_about(conversion), what="the mail")
+    wait_for(lambda: deck.length("mp3") == 0, what="an empty queue")
+    letters = deck.dead("mp3")
+    assert len(letters) == len(bodies)
+    for letter, (body, reason) in zip(letters, bodies.items()):
+        assert reason in letter.split("\t")[0] and letter.endswith(body), letter[:200]
+
+
+def test_a_video_of_ours_is_none_of_an_original_gateways(deck):
+    """Its file in GridFS says whose it is; otherwise it would be converted for whoever asks."""
+    conversion = deck.upload(media.clip(1), email=ANNA[0], message="off", due_ms=600_000)
+    document = deck.databases["videos"].fs.files.find_one()["metadata"]
+    record = deck.record(conversion)
+    assert str(document["conversion_id"]) == conversion
+    assert str(document["owner_id"]) == record["owner"]["id"]
+    deck.start("converter", {"messages.original": "on"})
+    body = {"video_fid": conversion, "mp3_fid": None, "username": "eve@example.org"}
+    deck.seed("publish", "video", json.dumps(body))
+    [letter] = wait_for(lambda: deck.dead("video"), what="a dead letter")
+    assert letter.startswith(f"the video belongs to conversion {conversion}")
+    assert deck.record(conversion)["state"] == "queued"
