@@ -6,8 +6,9 @@ usage: breaks.py [--list] [--match] [--folder FOLDER] [NAME...]
 Each break of breaks.toml changes one line of one file in src/, and names the test that has to fail
 then. All of it happens in a copy of the sources with its own builds (build-breaks, unless --folder
 names another), which is kept: the next run builds only what has changed. The test must pass before
-the break and fail after it, in a case, not by a build that no longer works. Ends with a table in
-Markdown; exit status 1 if any break went unnoticed or could not be tried.
+the break and fail after it, in a case, not by a build that no longer works. Tests on real servers
+get them on loopback, for as long as this runs. Ends with a table in Markdown; exit status 1 if any
+break went unnoticed or could not be tried.
 
 --list prints the breaks, --match only sees whether all of their lines are still in the sources.
 """
@@ -21,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 import xml.etree.ElementTree
@@ -34,8 +36,10 @@ BUILDS = {
     "build-release": ["--buildtype=release"],
     "build-faults": ["--buildtype=release", "-Dfaults=true"],
 }
-MEMBERS = {"name", "area", "promise", "file", "after", "old", "new", "test", "seconds", "faults"}
-REQUIRED = MEMBERS - {"after", "seconds", "faults"}
+SERVERS = ROOT / "tests" / "support" / "servers" / "all"
+OPTIONAL = {"after", "seconds", "faults", "servers"}
+REQUIRED = {"name", "area", "promise", "file", "old", "new", "test"}
+SYSTEM_TARGETS = ["tapedeck", "tapedeck-worker", "tests/seed", "tests/blobs", "tests/messages"]
 TEST_SECONDS = 120
 BUILD_SECONDS = 1800
 SHOWN_CASES = 2
@@ -47,7 +51,7 @@ class Failure(Exception):
 
 class Break:
     def __init__(self, row):
-        missing, unknown = REQUIRED - row.keys(), row.keys() - MEMBERS
+        missing, unknown = REQUIRED - row.keys(), row.keys() - REQUIRED - OPTIONAL
         if missing or unknown:
             raise Failure(f"{row.get('name')}: missing {sorted(missing)}, unknown {sorted(unknown)}")
         self.name = row["name"]
@@ -61,6 +65,7 @@ class Break:
         self.seconds = row.get("seconds", TEST_SECONDS)
         self.is_system = ".py" in self.test
         self.needs_faults = row.get("faults", False)
+        self.needs_servers = row.get("servers", False)
         if any("\n" in text for text in (self.old, self.new, self.after or "")):
             raise Failure(f"{self.name}: old, new and after are parts of one line each")
 
@@ -135,12 +140,43 @@ def end(process):
             pass
 
 
+class Servers:
+    """Those of a cluster, started when a test first asks for their addresses."""
+
+    def __init__(self):
+        self.folder = None
+        self.addresses = {}
+
+    def start(self):
+        if self.addresses:
+            return self.addresses
+        self.folder = tempfile.mkdtemp(prefix="tapedeck-breaks-")
+        # Not through run(): they outlive the command that starts them.
+        started = subprocess.run(
+            [SERVERS, "start", self.folder],
+            env={**os.environ, "SERVERS_OWNER": str(os.getpid())},
+            capture_output=True, text=True,
+        )
+        if started.returncode != 0:
+            raise Failure(f"the servers do not start: {started.stderr[-500:]}")
+        self.addresses = dict(line.split("=", 1) for line in started.stdout.splitlines())
+        return self.addresses
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.folder is not None:
+            subprocess.run([SERVERS, "stop", self.folder], check=False)
+
+
 class Copy:
     """The sources as they are now, committed or not, in a folder of their own with their builds."""
 
-    def __init__(self, folder, jobs):
+    def __init__(self, folder, jobs, servers):
         self.folder = folder
         self.jobs = jobs
+        self.servers = servers
         self.tests = {}
 
     def refresh(self):
@@ -202,23 +238,26 @@ class Copy:
     def try_test(self, one):
         """The names of the cases that failed; none: it passed."""
         if not one.is_system:
-            return self._meson_test(one.test, one.seconds)
-        self.build("build-release", ["tapedeck", "tapedeck-worker", "tests/seed", "tests/blobs"])
+            environment = self.servers.start() if one.needs_servers else None
+            return self._meson_test(one.test, one.seconds, environment)
+        self.build("build-release", SYSTEM_TARGETS)
         if one.needs_faults:
             self.build("build-faults", ["tapedeck", "tapedeck-worker"])
         return self._pytest(one.test, one.seconds)
 
-    def _meson_test(self, name, seconds):
+    def _meson_test(self, name, seconds, environment):
         test = self.meson_test(name)
         self.build("build-test", test["targets"])
         log = self.folder / "build-test" / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
         multiplier = f"{seconds / test['timeout']:.3f}"
         command = ["meson", "test", "-C", "build-test", "--no-rebuild", "-t", multiplier, name]
-        status, output = run(command, seconds + 60, self.folder)
+        status, output = run(command, seconds + 60, self.folder, environment)
         if not log.exists():
             raise Failure(f"meson test: {output[-500:]}")
         program = json.loads(log.read_text().splitlines()[0])
+        if program["result"] == "SKIP":
+            raise Failure(f"{name} was skipped: servers = true?")
         return [] if status == 0 else failed_in_tap(program) or [f"{name}: {last_words(program)}"]
 
     def _pytest(self, node, seconds):
@@ -350,9 +389,10 @@ def main():
         return 1
     if arguments.match:
         return 0
-    copy = Copy(arguments.folder.resolve(), arguments.jobs)
-    copy.refresh()
-    rows = try_breaks(copy, breaks)
+    with Servers() as servers:
+        copy = Copy(arguments.folder.resolve(), arguments.jobs, servers)
+        copy.refresh()
+        rows = try_breaks(copy, breaks)
     print("\n| break | promise | test | noticed by |\n|---|---|---|---|")
     for row in rows:
         print(row.markdown())
