@@ -74,6 +74,12 @@ class Cluster:
     def pids(self):
         return {service: self.pid(service) for service in SERVICES if is_alive(self.pid(service))}
 
+    def stop(self, service):
+        """In order, and for good."""
+        pid = self.pid(service)
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not is_alive(pid), 30, f"the end of {service}")
+
     def kill(self, service):
         pid = self.pid(service)
         os.kill(pid, signal.SIGKILL)
@@ -104,8 +110,11 @@ class Cluster:
             stdout=subprocess.DEVNULL,
         )
 
+    def server_pid(self, name):
+        return int((self.folder / "servers" / name / "pid").read_text())
+
     def signal_server(self, name, number):
-        os.kill(int((self.folder / "servers" / name / "pid").read_text()), number)
+        os.kill(self.server_pid(name), number)
 
     # As its users see it.
 
@@ -125,11 +134,14 @@ class Cluster:
         except AssertionError as failure:
             raise AssertionError(f"{failure}\n{self.logs()}") from None
 
-    def mails_about(self, conversion):
+    def mail_files(self):
         folder = self.folder / "servers" / "smtp" / "mail" / self.account[0] / "new"
+        return list(folder.glob("*"))
+
+    def mails_about(self, conversion):
         found = [
             email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-            for path in folder.glob("*")
+            for path in self.mail_files()
         ]
         return [mail for mail in found if conversion in mail["Message-ID"]]
 

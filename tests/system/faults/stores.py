@@ -60,9 +60,8 @@ class Stores:
 
     def mails(self):
         """How many mails there are about each conversion, and all their Message-IDs."""
-        folder = self.cluster.folder / "servers" / "smtp" / "mail" / self.cluster.account[0] / "new"
         counts, names = collections.Counter(), collections.defaultdict(set)
-        for path in folder.glob("*"):
+        for path in self.cluster.mail_files():
             found = re.search(
                 rb"^Message-ID: <(([0-9a-f]{24})\..*)>", path.read_bytes(), re.MULTILINE
             )

@@ -11,7 +11,10 @@ import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicLong;
 import org.h2.mvstore.MVStore;
 
 /**
@@ -21,6 +24,7 @@ import org.h2.mvstore.MVStore;
  *   for that, one write at a time over all collections.
  * - Answers stay below the size that clients accept: a batch size where the client names none.
  * - Logins (SCRAM-SHA-256) and, if asked for, a replica set of one.
+ * - `serverStatus` tells how many of each command there were.
  * - Commands that the library would carry out wrong, silently, are refused.
  */
 final class Front implements MongoBackend {
@@ -34,6 +38,7 @@ final class Front implements MongoBackend {
     private final Scram scram;
     private final String replicaSet; // or null
     private final String address;
+    private final Map<String, AtomicLong> counts = new ConcurrentSkipListMap<>();
 
     Front(MongoBackend library, MVStore store, Scram scram, String replicaSet, String address) {
         this.library = library;
@@ -106,6 +111,13 @@ final class Front implements MongoBackend {
         }
     }
 
+    private Document tellCounts(Document status) {
+        Document commands = new Document();
+        counts.forEach((command, count) ->
+            commands.append(command, new Document("total", count.get())));
+        return status.append("metrics", new Document("commands", commands));
+    }
+
     private Document carryOut(String command, MongoMessage message) {
         if (!WRITES.contains(command.toLowerCase(Locale.ROOT))) {
             return library.handleMessage(message);
@@ -123,6 +135,7 @@ final class Front implements MongoBackend {
     public Document handleMessage(MongoMessage message) {
         Document asked = message.getDocument();
         String command = asked.keySet().iterator().next();
+        counts.computeIfAbsent(command, unused -> new AtomicLong()).incrementAndGet();
         Document answer = scram.handle(message.getChannel(), command, asked);
         if (answer == null && command.equals("hello")) {
             answer = hello(asked);
@@ -137,6 +150,8 @@ final class Front implements MongoBackend {
         answer = carryOut(command, message);
         if (command.equals("insert")) {
             correctCount(asked, answer);
+        } else if (command.equals("serverStatus")) {
+            tellCounts(answer);
         }
         return answer;
     }
