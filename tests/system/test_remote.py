@@ -143,6 +143,25 @@ def test_a_kill_after_any_step_breaks_no_promise(tmp_path, servers, home, victim
     assert kill_after_each_step(run) >= {f"{victim}.{step}" for step in steps}
 
 
+def test_a_frozen_converter_that_wakes_leaves_nothing(deck):
+    """Its worker stands still too; by then another one has made the MP3, and cleaned up."""
+    frozen = deck.start("converter", LEASE)
+    conversion = deck.upload(media.long_clip(10), email=ANNA[0])
+    deck.wait_for_state(conversion, "converting")
+    wait_for(lambda: deck.databases["mp3s"].fs.chunks.find_one(), what="a part of an MP3")
+    frozen.process.send_signal(signal.SIGSTOP)
+    for name in ("converter", "notifier"):
+        deck.start(name, LEASE)
+    record = deck.wait_for_state(conversion, "done", seconds=60)
+    assert record["claim"] == 2 and record["lost"] == 1
+    wait_for(deck.is_reconciled, 30, "that nothing is due")
+    assert deck.blobs("mp3") == {record["mp3"]["id"]}
+    frozen.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: "not ours any more" in frozen.log(), what="that it gives up")
+    wait_for(lambda: deck.blobs("mp3") == {record["mp3"]["id"]}, what="that its part is gone")
+    assert len(deck.mails_about(conversion)) == 1
+
+
 # ---- Stops ----
 
 
