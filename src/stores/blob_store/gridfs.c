@@ -1,27 +1,7 @@
 #include "stores/blob_store/gridfs.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-const struct mongodb_collection gridfs_files[2] = {
-    [BLOB_VIDEO] = {MONGODB_VIDEOS, "fs.files"},
-    [BLOB_MP3] = {MONGODB_MP3S, "fs.files"},
-};
-const struct mongodb_collection gridfs_chunks[2] = {
-    [BLOB_VIDEO] = {MONGODB_VIDEOS, "fs.chunks"},
-    [BLOB_MP3] = {MONGODB_MP3S, "fs.chunks"},
-};
-const struct mongodb_collection gridfs_writers[2] = {
-    [BLOB_VIDEO] = {MONGODB_VIDEOS, "fs.writers"},
-    [BLOB_MP3] = {MONGODB_MP3S, "fs.writers"},
-};
-
-struct gridfs_store *gridfs_store_of(struct blob_store *store)
-{
-    assert(store->backend == &blob_store_gridfs);
-    return (struct gridfs_store *)store;
-}
 
 static void gridfs_close(struct blob_store *store)
 {
@@ -54,88 +34,14 @@ static bool gridfs_open(const struct config *config, struct blob_store **out_sto
     return true;
 }
 
-/* ---- Connections ---- */
-
-bool gridfs_borrow(struct gridfs_store *store, struct gridfs_loan *out_loan, struct error *error)
-{
-    struct mongodb *mongodb = NULL;
-    pthread_mutex_lock(&store->lock);
-    if (store->idle_count > 0)
-        mongodb = store->idle[--store->idle_count];
-    pthread_mutex_unlock(&store->lock);
-    if (mongodb == NULL && !mongodb_open(store->config, &mongodb, error))
-        return false;
-    *out_loan = (struct gridfs_loan){.store = store, .mongodb = mongodb};
-    return true;
-}
-
-void gridfs_give_back(struct gridfs_loan *loan)
-{
-    struct gridfs_store *store = loan->store;
-    if (store == NULL)
-        return;
-    pthread_mutex_lock(&store->lock);
-    bool is_kept = store->idle_count < GRIDFS_IDLE_MAX;
-    if (is_kept)
-        store->idle[store->idle_count++] = loan->mongodb;
-    pthread_mutex_unlock(&store->lock);
-    if (!is_kept)
-        mongodb_close(loan->mongodb);
-    *loan = (struct gridfs_loan){0};
-}
-
-/* ---- Blobs ---- */
-
-struct gridfs_blob gridfs_blob_of(struct gridfs_store *store, enum blob_kind kind,
-                                  const struct id *id)
-{
-    struct gridfs_blob blob = {.store = store, .kind = kind, .id = *id};
-    bson_oid_init_from_string(&blob.oid, id->text);
-    return blob;
-}
-
-bson_t *gridfs_filter_of(const struct gridfs_blob *blob)
-{
-    return BCON_NEW("_id", BCON_OID(&blob->oid));
-}
-
-void gridfs_bson_destroyp(bson_t **document)
-{
-    if (*document != NULL)
-        bson_destroy(*document);
-}
-
-/* ---- What a store does ---- */
-
-/* The specification's, under the names that every driver gives them. */
-bool gridfs_create_indexes(struct gridfs_store *store, struct mongodb *mongodb, enum blob_kind kind,
-                           struct error *error)
-{
-    static const char *const chunk_keys[] = {"files_id", "n", NULL};
-    static const char *const name_keys[] = {"filename", "uploadDate", NULL};
-    static const struct mongodb_index by_chunk = {
-        .name = "files_id_1_n_1",
-        .keys = chunk_keys,
-        .is_unique = true,
-    };
-    static const struct mongodb_index by_name = {
-        .name = "filename_1_uploadDate_1",
-        .keys = name_keys,
-    };
-    if (!store->has_indexes[kind] &&
-        (!mongodb_create_index(mongodb, &gridfs_chunks[kind], &by_chunk, error) ||
-         !mongodb_create_index(mongodb, &gridfs_files[kind], &by_name, error)))
-        return false;
-    store->has_indexes[kind] = true;
-    return true;
-}
-
 static bool gridfs_check(struct blob_store *store, struct error *error)
 {
     CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
     return gridfs_borrow(gridfs_store_of(store), &loan, error) &&
            mongodb_check(loan.mongodb, error);
 }
+
+/* ---- Removing ---- */
 
 static bool delete_by_id(struct mongodb *mongodb, const struct mongodb_collection *collection,
                          const struct gridfs_blob *blob, int64_t *out_deleted, struct error *error)
@@ -159,6 +65,8 @@ static bool gridfs_remove(struct blob_store *store, enum blob_kind kind, const s
         return false;
     return turns == 0 || delete_by_id(loan.mongodb, &gridfs_files[kind], &blob, NULL, error);
 }
+
+/* ---- Scanning ---- */
 
 static bool scan_collection(struct mongodb *mongodb, const struct mongodb_collection *collection,
                             const struct id *after_id, size_t limit, struct id *out_ids,
@@ -236,6 +144,8 @@ static bool gridfs_scan(struct blob_store *store, enum blob_kind kind, const str
     *out_count = merge(finished, finished_count, begun, begun_count, limit, out_ids);
     return true;
 }
+
+/* ---- What is the server's ---- */
 
 /* Of a server, or many of them: its operators watch their disks. A full one is told by the write
  * that finds no room. */

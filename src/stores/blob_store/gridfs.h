@@ -21,9 +21,9 @@
 #include <pthread.h>
 
 #define GRIDFS_CHUNK_SIZE 261120 /* what other drivers choose */
-/* How many chunks a writer or reader holds, and sends or asks for at once. */
+/* How many chunks a writer holds, and sends at once. */
 #define GRIDFS_CHUNKS_MAX 8
-#define GRIDFS_IDLE_MAX 4
+#define GRIDFS_IDLE_MAX 4 /* connections that are kept for who comes next */
 
 struct gridfs_store {
     struct blob_store base;
@@ -66,6 +66,8 @@ struct gridfs_file {
     struct blob_metadata metadata;
 };
 
+/* ---- gridfs_store.c: what all others need ---- */
+
 /* By kind. */
 extern const struct mongodb_collection gridfs_files[2], gridfs_chunks[2], gridfs_writers[2];
 
@@ -77,6 +79,8 @@ struct gridfs_blob gridfs_blob_of(struct gridfs_store *store, enum blob_kind kin
                                   const struct id *id);
 bson_t *gridfs_filter_of(const struct gridfs_blob *blob); /* in fs.files and fs.writers */
 void gridfs_bson_destroyp(bson_t **document);
+/* Of the member at `path`; none where that is no ObjectId. */
+struct id gridfs_id_at(const bson_t *document, const char *path);
 /* Once for each store: the unique one too, without which none of this holds. */
 MUST_CHECK bool gridfs_create_indexes(struct gridfs_store *store, struct mongodb *mongodb,
                                       enum blob_kind kind, struct error *error);
@@ -147,8 +151,6 @@ MUST_CHECK bool gridfs_unfinish(struct mongodb *mongodb, const struct gridfs_blo
 /* What was stored under exactly this mark. */
 MUST_CHECK bool gridfs_take_file_back(struct mongodb *mongodb, const struct gridfs_blob *blob,
                                       const struct gridfs_mark *mark, struct error *error);
-/* Of the member at `path`; none where that is no ObjectId. */
-struct id gridfs_id_at(const bson_t *document, const char *path);
 
 /* ---- gridfs_writer.c ---- */
 

@@ -15,17 +15,6 @@ static bool read_number(const bson_t *document, const char *member, int64_t leas
            mongodb_whole_number(&found, least, most, out_number);
 }
 
-struct id gridfs_id_at(const bson_t *document, const char *path)
-{
-    struct id id = {""};
-    bson_iter_t start;
-    bson_iter_t found;
-    if (bson_iter_init(&start, document) && bson_iter_find_descendant(&start, path, &found) &&
-        BSON_ITER_HOLDS_OID(&found))
-        bson_oid_to_string(bson_iter_oid(&found), id.text);
-    return id;
-}
-
 static bool parse_file(const bson_t *document, struct gridfs_file *out_file)
 {
     int64_t size = 0;
