@@ -1,5 +1,6 @@
-import sys
 import pathlib
+import signal
+import sys
 
 import pytest
 
@@ -8,6 +9,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import conversion  # noqa: E402
 import served as served_module  # noqa: E402
 import workshop as workshop_module  # noqa: E402
+
+
+def pytest_configure():
+    """SIGTERM ends what tests have started, as Ctrl-C does; once, however often it is sent."""
+
+    def interrupt(number, _frame):
+        signal.signal(number, lambda *_: None)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 @pytest.fixture
