@@ -85,6 +85,25 @@ def test_what_nobody_can_read_is_a_dead_letter_and_stops_nothing(workshop, host)
         assert letter["size"] == min(len(body), 1 << 20)
 
 
+def test_a_dead_letter_that_cannot_be_written_is_not_tried_without_a_pause(workshop, host):
+    host.channel.queue_delete("video")
+    host.channel.queue_declare("video", durable=True)  # a classic one: it counts no returns
+    host.put("video", b"hello")
+    may = {"configure": "^$", "write": "^$", "read": ".*"}
+    host.broker.api("PUT", "users/reader", json={"password": "reader", "tags": ""})
+    host.broker.api("PUT", f"permissions/{host.name}/reader", json=may)
+    converter = start(workshop, host, "converter", **{"rabbitmq.uri": host.uri("reader:reader")})
+    wait_for(lambda: "message not buried" in converter.log(), what="a letter that is refused")
+    time.sleep(3)
+    assert converter.log().count("message not buried") <= 5
+    host.broker.api(
+        "PUT", f"permissions/{host.name}/reader", json={**may, "write": "^amq\\.default$"}
+    )
+    wait_for(lambda: "dead letter" in converter.log(), what="the letter")
+    assert len(host.handle().must("dead")["letters"]) == 1
+    assert host.length("video") == 0
+
+
 def test_a_video_of_an_original_gateway_is_converted(workshop, host):
     start(workshop, host, "converter", **{"messages.original": "on"})
     video = workshop.seed("blob", "video", media.clip(5)).strip()

@@ -207,11 +207,14 @@ static void bury(struct consumer *consumer, const char *reason)
 {
     struct error error = {0};
     const char *queue = job_queue_name_text(consumer->options.work->queue);
-    if (job_queue_bury(consumer->queue, reason, &error))
+    if (job_queue_bury(consumer->queue, reason, &error)) {
         log_warning("dead letter", FIELD_TEXT("queue", queue), FIELD_TEXT("reason", reason));
-    else
-        log_warning("message not buried: it will come back", FIELD_TEXT("queue", queue),
-                    FIELD_TEXT("reason", error.text));
+        return;
+    }
+    log_warning("message not buried: it will come back", FIELD_TEXT("queue", queue),
+                FIELD_TEXT("reason", error.text));
+    /* At once, as the queue can be read from. */
+    (void)stop_wait(consumer->options.stop, QUEUE_RETRY_MS);
 }
 
 /* Holds the message for a while; *wait_ms grows. False: the service ends. A broker takes back what
