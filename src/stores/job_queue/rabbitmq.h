@@ -76,6 +76,7 @@ struct rabbitmq_browsing {
     size_t left; /* letters yet to visit */
     job_queue_visit *visit;
     void *visit_context;
+    bool has_seen, has_dropped; /* any letter */
 };
-/* context is a struct rabbitmq_browsing. */
+/* context is a struct rabbitmq_browsing. Is not tried again once a letter was seen. */
 rabbitmq_work rabbitmq_browse_dead;

@@ -27,8 +27,7 @@ static struct id name_letter(const struct rabbitmq_message *message)
 
 /* *out_is_over: there is no more. */
 static bool visit_next(struct rabbitmq_queue *queue, struct rabbitmq_message *message,
-                       const struct rabbitmq_browsing *browsing, bool *out_is_over,
-                       struct error *error)
+                       struct rabbitmq_browsing *browsing, bool *out_is_over, struct error *error)
 {
     struct rabbitmq_connection *connection = &queue->connection;
     amqp_maybe_release_buffers(connection->state);
@@ -50,8 +49,10 @@ static bool visit_next(struct rabbitmq_queue *queue, struct rabbitmq_message *me
         .body = buffer_text(&message->delivery.body),
         .body_size = message->delivery.body.size,
     };
+    browsing->has_seen = true;
     if (browsing->visit(browsing->visit_context, &letter) == JOB_QUEUE_KEEP)
         return true;
+    browsing->has_dropped = true;
     return rabbitmq_sent(connection, amqp_basic_ack(connection->state, RABBITMQ_BROWSE, tag, 0),
                          error);
 }
@@ -71,6 +72,12 @@ bool rabbitmq_browse_dead(struct rabbitmq_queue *queue, void *context, struct er
     for (; succeeded && !is_over && browsing->left > 0; browsing->left--)
         succeeded = visit_next(queue, &message, browsing, &is_over, error);
     rabbitmq_message_finish(&message);
-    ignore_failure(rabbitmq_channel_close(connection, RABBITMQ_BROWSE, NULL));
+    /* The answer to this says that the broker has heard what was dropped. */
+    if (succeeded && browsing->has_dropped)
+        succeeded = rabbitmq_channel_close(connection, RABBITMQ_BROWSE, error);
+    else
+        ignore_failure(rabbitmq_channel_close(connection, RABBITMQ_BROWSE, NULL));
+    if (browsing->has_seen)
+        connection->has_ended = false;
     return succeeded;
 }
