@@ -60,8 +60,8 @@ def test_a_verified_broker_is_talked_to(host, name):
 
 def test_another_authority_is_refused_and_named(authority, tmp_path):
     other = Authority(tmp_path, "other")
-    assert "authority (CA)" in shown(authority, other.issue())
-    assert "authority (CA)" in shown(authority, authority.issue(), ca_file=other.file)
+    assert "authorities (CA)" in shown(authority, other.issue())
+    assert "authorities (CA)" in shown(authority, authority.issue(), ca_file=other.file)
 
 
 def test_another_host_name_is_refused_and_named(authority):

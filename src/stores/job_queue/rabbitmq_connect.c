@@ -1,10 +1,12 @@
 #include "stores/job_queue/rabbitmq_connection.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "stores/job_queue/rabbitmq_table.h"
 #include <amqp_tcp_socket.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -40,13 +42,16 @@ static bool open_socket(struct rabbitmq_connection *connection, const struct tim
                          &unreceived_ms, sizeof unreceived_ms);
         return true;
     }
-    const char *problem = settings->has_tls ? rabbitmq_tls_problem(&connection->tls) : NULL;
-    if (problem == NULL && status == AMQP_STATUS_SSL_CONNECTION_FAILED)
-        problem = "does not speak TLS on this port, or none that both know";
-    if (problem == NULL && status == AMQP_STATUS_SOCKET_ERROR)
-        problem = "cannot be connected to";
-    return problem != NULL ? rabbitmq_lose(connection, ERROR_UNAVAILABLE, problem, error)
-                           : rabbitmq_sent(connection, status, error);
+    char reason[160] = "";
+    const char *complaint = settings->has_tls ? rabbitmq_tls_complaint(&connection->tls) : NULL;
+    if (complaint != NULL)
+        snprintf(reason, sizeof reason, "its certificate %s", complaint);
+    else if (status == AMQP_STATUS_SSL_CONNECTION_FAILED)
+        text_copy(reason, sizeof reason, "does not speak TLS on this port, or none that both know");
+    else if (status == AMQP_STATUS_SOCKET_ERROR)
+        text_copy(reason, sizeof reason, "cannot be connected to");
+    return reason[0] != '\0' ? rabbitmq_lose(connection, ERROR_UNAVAILABLE, reason, error)
+                             : rabbitmq_sent(connection, status, error);
 }
 
 static bool log_in(struct rabbitmq_connection *connection, struct error *error)
@@ -82,12 +87,11 @@ bool rabbitmq_connect(struct rabbitmq_connection *connection, int64_t until_boot
     connection->state = amqp_new_connection();
     if (connection->state == NULL)
         abort();
-    if (!open_socket(connection, &timeout, error)) {
-        rabbitmq_connection_drop(connection);
-        return false;
-    }
     if (amqp_set_handshake_timeout(connection->state, &timeout) != AMQP_STATUS_OK ||
         amqp_set_rpc_timeout(connection->state, &timeout) != AMQP_STATUS_OK)
         abort();
-    return log_in(connection, error);
+    if (open_socket(connection, &timeout, error) && log_in(connection, error))
+        return true;
+    rabbitmq_connection_drop(connection);
+    return false;
 }

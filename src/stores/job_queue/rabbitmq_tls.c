@@ -1,5 +1,6 @@
 #include "stores/job_queue/rabbitmq_tls.h"
 
+#include "stores/shared/tls_probe.h"
 #include <amqp.h>
 #include <amqp_ssl_socket.h>
 #include <arpa/inet.h>
@@ -60,21 +61,7 @@ bool rabbitmq_tls_prepare(amqp_connection_state_t state, const struct rabbitmq_s
     return true;
 }
 
-const char *rabbitmq_tls_problem(const struct rabbitmq_tls *tls)
+const char *rabbitmq_tls_complaint(const struct rabbitmq_tls *tls)
 {
-    switch (tls->problem) {
-    case X509_V_OK:
-        return NULL;
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        return "its certificate is for another host name";
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-        return "its certificate has expired";
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        return "its certificate is not valid yet";
-    case X509_V_ERR_CERT_REVOKED:
-        return "its certificate was revoked";
-    default:
-        return "its certificate is of no authority (CA) that rabbitmq.ca_file names";
-    }
+    return tls->problem == X509_V_OK ? NULL : tls_complaint(tls->problem);
 }

@@ -18,5 +18,6 @@ MUST_CHECK bool rabbitmq_tls_prepare(struct amqp_connection_state_t_ *state,
                                      const struct rabbitmq_settings *settings,
                                      struct rabbitmq_tls *tls, struct amqp_socket_t_ **out_socket,
                                      struct error *error);
-/* After a failed opening; NULL: it was not the certificate. */
-const char *rabbitmq_tls_problem(const struct rabbitmq_tls *tls);
+/* What is wrong with the certificate, as the end of a sentence, after a failed opening; NULL: it
+ * was not the certificate. */
+const char *rabbitmq_tls_complaint(const struct rabbitmq_tls *tls);
