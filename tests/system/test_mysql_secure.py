@@ -3,6 +3,7 @@ both, so that a hole that was never there is noticed too."""
 
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -30,15 +31,19 @@ class Place:
         self.logs = self.server.folder / "logs"
         self.host = ELSEWHERE
 
-    def secure(self, *more):
-        result = subprocess.run(
+    def run(self, *more, environment=None):
+        return subprocess.run(
             [DEPLOY / "secure", "--address", ADDRESS, "--from", "127.0.0.%",
              "--port", str(self.server.port), "--secrets", self.secrets, "--tls", self.tls,
              "--config", self.server.config_folder / "90-tapedeck.cnf",
              "--files", self.server.folder / "files", "--logs", self.logs,
              "--socket", self.server.socket, "--restart", self.server.restart, *more],
             capture_output=True, text=True, timeout=120,
+            env={**os.environ, **(environment or {})},
         )
+
+    def secure(self, *more):
+        result = self.run(*more)
         assert result.returncode == 0, result.stdout + result.stderr
         self.host = ADDRESS
         return result.stdout
@@ -343,6 +348,24 @@ def test_another_network_takes_the_place_of_the_first(secured, deck):
     deck.auth = None  # the password is another one
 
 
+def test_what_was_interrupted_is_made_whole(secured, deck, tmp_path):
+    """Between the new password and its file: the second run must not trust the old file."""
+    secured.server.sql("DROP USER tapedeck_backup@'127.0.0.%'")
+    client = tmp_path / "mariadb"
+    client.write_text(f"""#!/bin/bash
+        sql=$(cat)
+        {shutil.which("mariadb")} "$@" <<<"$sql" || exit
+        [[ $sql != *"CREATE USER"*tapedeck_backup* ]] || exit 1
+    """)
+    client.chmod(0o755)
+    interrupted = secured.run(environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert interrupted.returncode != 0
+    assert "new password" in secured.secure()
+    assert secured.by("backup", "SELECT count(*) FROM user").returncode == 0
+    assert sorted(path.name for path in secured.secrets.glob("*.uri*")) == [
+        "app.uri", "backup.uri", "migrate.uri"]
+
+
 @pytest.mark.parametrize("arguments", [
     ["--address", "0.0.0.0", "--from", "10.0.0.%"],
     ["--address", "10.0.0.1", "--from", "%"],
@@ -486,10 +509,12 @@ def test_a_backup_that_fails_leaves_nothing(secured, deck, keys, tmp_path):
 
 def test_old_backups_go_once_there_is_a_new_one(secured, deck, keys, tmp_path):
     _, recipient = keys("ours")
-    folder = tmp_path / "b"
+    folder = tmp_path / "our backups"
     folder.mkdir()
+    (tmp_path / "our").touch()
     for day in (1, 2, 3):
         (folder / f"tapedeck-2020010{day}T000000Z.sql.age").touch()
     assert run_backup(secured, recipient, folder, "--keep", "2").returncode == 0
     left = sorted(path.name for path in folder.iterdir())
     assert len(left) == 2 and left[0] == "tapedeck-20200103T000000Z.sql.age"
+    assert (tmp_path / "our").exists()
