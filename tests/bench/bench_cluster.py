@@ -12,7 +12,8 @@ pinning: decoding AAC and encoding MP3 are one thread each. It runs in two halve
   stopped (SIGSTOP); from its start, or its SIGCONT, to the last one `done` by the converter's log. So it
   is how long a backlog takes, and does not depend on how fast a client uploads.
 - *CPU*: of our services and all workers, for the whole way: uploads, conversions, mail, and what the
-  services do while they wait for one another. Servers apart.
+  services do while they wait for one another. Servers apart. What others on this machine used meanwhile
+  stands beside it: our client's, and in uploads all of it should be that, else the figures are theirs.
 - *Pickup*: one upload at a time, with a converter that is idle; from the gateway's `upload stored`,
   logged as the message is handed over, to the begin of the work, which the converter's log tells: right
   after its claim. Both have milliseconds of one clock.
@@ -34,7 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import growth
 from bench import ROOT, median, sample, table
-from cpu import Cpu
+from cpu import Cpu, machine_seconds
 from places import JOBS, Apart, Embedded
 
 CONVERSIONS = int(os.environ.get("BENCH_CONVERSIONS", "100"))
@@ -61,15 +62,36 @@ def minute(folder):
     )
 
 
-class Row:
-    """What some work took."""
+class Work:
+    """What some work took, in seconds and in those of processors: ours, each server's, and what others
+    on this machine used meanwhile."""
 
-    def __init__(self, seconds=0.0, ours=0.0, servers=None):
+    def __init__(self, seconds=0.0, ours=0.0, servers=None, others=0.0):
         self.seconds, self.ours, self.servers = seconds, ours, servers or {}
+        self.others = others
 
-    def add(self, other):
-        self.seconds += other.seconds
-        self.ours += other.ours
+    def __add__(self, other):
+        names = {**self.servers, **other.servers}
+        return Work(
+            self.seconds + other.seconds,
+            self.ours + other.ours,
+            {name: self.servers.get(name, 0) + other.servers.get(name, 0) for name in names},
+            self.others + other.others,
+        )
+
+
+class Laps:
+    """Of a place's processes, each from the end of the one before."""
+
+    def __init__(self, place):
+        self.ours, self.servers = Cpu(place.services), Cpu(place.servers)
+        self.machine = machine_seconds()
+
+    def lap(self, begin, end):
+        ours, servers = sum(self.ours.lap().values()), self.servers.lap()
+        before, self.machine = self.machine, machine_seconds()
+        others = self.machine - before - ours - sum(servers.values())
+        return Work(end - begin, ours, servers, others)
 
 
 def run_ffmpeg(video, folder, count):
@@ -80,34 +102,31 @@ def run_ffmpeg(video, folder, count):
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return usage.ru_utime + usage.ru_stime
 
-    before, begin = used(), time.monotonic()
+    machine, before, begin = machine_seconds(), used(), time.monotonic()
     with ThreadPoolExecutor(JOBS) as pool:
         list(pool.map(convert, range(count)))
-    return Row(time.monotonic() - begin, used() - before)
-
-
-def lap(ours, servers, begin, end):
-    return Row(end - begin, sum(ours.lap().values()), servers.lap())
+    seconds, alone = time.monotonic() - begin, used() - before
+    return Work(seconds, alone, others=machine_seconds() - machine - alone)
 
 
 def run_place(place, content):
     """Uploading, converting, and the rest."""
-    ours, servers = Cpu(place.services), Cpu(place.servers)
+    laps = Laps(place)
     place.freeze()
     begin = time.time()
     ids = [place.upload(content) for _ in range(CONVERSIONS)]
-    uploading = lap(ours, servers, begin, time.time())
+    uploading = laps.lap(begin, time.time())
     begin = time.time()
     place.thaw()
     while len(done := place.done()) < CONVERSIONS:
         assert time.time() < begin + PATIENCE_S, f"{len(done)} conversions are done"
         time.sleep(0.25)
     end = max(ended for _, ended in done.values())
-    converting = lap(ours, servers, begin, end)
+    converting = laps.lap(begin, end)
     assert set(done) == set(ids)
     place.wait_for_mails(CONVERSIONS, PATIENCE_S)
     time.sleep(REST_S)
-    return uploading, converting, lap(ours, servers, end, time.time())
+    return uploading, converting, laps.lap(end, time.time())
 
 
 # ---- What is told ----
@@ -122,27 +141,24 @@ def judge(what, value, most, shown):
     print(f"  {what}: {shown}, aim at most {most}{'' if holds else ' — MISSED'}")
 
 
-def tell_place(place, alone, rows):
-    uploading, converting, rest = rows
-    ours = sum(row.ours for row in rows)
-    servers = ["servers' CPU, s"] if place.servers else []
-
-    def cells(name, row, seconds=True):
-        return (name, f"{row.seconds:.1f}" if seconds else "–", f"{row.ours:.1f}",
-                *([f"{sum(row.servers.values()):.1f}"] if servers else []))
-
-    total = Row(0, ours, {
-        name: sum(row.servers[name] for row in rows) for name in uploading.servers})
+def tell_place(place, alone, works):
+    together = sum(works, Work())
+    rows = [
+        (f"ffmpeg alone, {JOBS} at a time", alone),
+        ("uploading", works[0]),
+        ("converting: makespan", works[1]),
+        ("the last mails", works[2]),
+        ("together", together),
+    ]
     table([
-        (place.name, "seconds", "CPU, s", *servers),
-        cells(f"ffmpeg alone, {JOBS} at a time", alone)[:3] + (("–",) if servers else ()),
-        cells("uploading", uploading), cells("converting: makespan", converting),
-        cells("the last mails", rest), cells("together", total, seconds=False),
+        (place.name, "seconds", "CPU, s", "servers' CPU, s", "others' CPU, s"),
+        *((name, f"{work.seconds:.1f}", f"{work.ours:.1f}", f"{sum(work.servers.values()):.1f}",
+           f"{work.others:.1f}") for name, work in rows),
     ])
     if place.servers:
-        tell_servers(converting)
-    judge(f"{place.name}: CPU of our services ÷ ffmpeg's", ours / alone.ours, CPU_RATIO_MOST,
-          f"{ours / alone.ours:.3f}")
+        tell_servers(works[1])
+    ratio = together.ours / alone.ours
+    judge(f"{place.name}: CPU of our services ÷ ffmpeg's", ratio, CPU_RATIO_MOST, f"{ratio:.3f}")
 
 
 def tell_servers(converting):
@@ -169,17 +185,17 @@ def main():
         half = CONVERSIONS // 2
         alone = run_ffmpeg(video, folder, half)
         with Embedded() as embedded:
-            embedded_rows = run_place(embedded, content)
+            embedded_works = run_place(embedded, content)
             embedded_pickup = growth.pickup(embedded, growth.clip(folder))
-        alone.add(run_ffmpeg(video, folder, CONVERSIONS - half))
-        tell_place(embedded, alone, embedded_rows)
-        ratio = embedded_rows[1].seconds / alone.seconds
+        alone += run_ffmpeg(video, folder, CONVERSIONS - half)
+        tell_place(embedded, alone, embedded_works)
+        ratio = embedded_works[1].seconds / alone.seconds
         judge("embedded: makespan ÷ ffmpeg's", ratio, EMBEDDED_RATIO_MOST, f"{ratio:.3f}")
         tell_pickup("embedded", embedded_pickup)
         with Apart() as cluster:
-            rows = run_place(cluster, content)
-            tell_place(cluster, alone, rows)
-            print(f"  cluster: makespan ÷ ffmpeg's: {rows[1].seconds / alone.seconds:.3f}")
+            works = run_place(cluster, content)
+            tell_place(cluster, alone, works)
+            print(f"  cluster: makespan ÷ ffmpeg's: {works[1].seconds / alone.seconds:.3f}")
             few, many = growth.run(cluster, folder)
         tell_pickup("cluster", few.pickup)
         growth.tell(few, many, judge)

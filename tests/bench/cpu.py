@@ -16,6 +16,13 @@ def seconds_of(pid):
     return sum(map(int, stat.rpartition(")")[2].split()[11:15])) / TICKS_PER_SECOND
 
 
+def machine_seconds():
+    """Of everybody on it, and what its host gave to others."""
+    line = pathlib.Path("/proc/stat").read_text().splitlines()[0]
+    user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
+
+
 class Cpu:
     """Of processes by their names, since it was made or last asked."""
 

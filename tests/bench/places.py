@@ -25,6 +25,8 @@ OPTIONS = {
     "gateway.auth_interval": "10s",
     "stop.drain_max": "25s",
 }
+# As a mongod has by itself: room for all that is stored.
+STORE_MEMORY = {"MONGODB_HEAP": "4g", "MONGODB_CACHE": "2500"}
 DONE = re.compile(
     r'^time=(\S+) .*event="conversion done" conversion=(\w+) .*\bseconds=(\S+) ', re.MULTILINE
 )
@@ -97,7 +99,7 @@ class Apart(Place):
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="tapedeck-bench-", dir=ROOT)
-        self.cluster = Cluster(self.folder, OPTIONS)
+        self.cluster = Cluster(self.folder, OPTIONS, STORE_MEMORY)
         try:
             self.start()
         except BaseException:

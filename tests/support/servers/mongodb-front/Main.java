@@ -14,7 +14,7 @@ import org.h2.mvstore.MVStore;
 
 /**
  * Main PORT STORE CERTIFICATE KEY: serves the file STORE on loopback, and prints "ready".
- * MONGODB_LOGIN is USER:PASSWORD.
+ * MONGODB_LOGIN is USER:PASSWORD, and MONGODB_CACHE how many MB of the file are kept in memory.
  */
 final class Main {
     private Main() {
@@ -34,7 +34,8 @@ final class Main {
 
     /** Nothing is written by itself: the front does, before it answers. No old versions are kept. */
     private static MVStore openStore(String path) {
-        MVStore store = new MVStore.Builder().fileName(path).autoCommitDisabled().cacheSize(64).open();
+        MVStore store = new MVStore.Builder().fileName(path).autoCommitDisabled()
+            .cacheSize(Integer.parseInt(System.getenv("MONGODB_CACHE"))).open();
         store.setRetentionTime(0);
         store.setVersionsToKeep(0);
         return store;
