@@ -102,13 +102,27 @@ static bool is_left_out(uint32_t character)
         {0x7f, 0x9f},     /* DEL, C1 */
         {0x61c, 0x61c},   /* Arabic letter mark */
         {0x200e, 0x200f}, /* left-to-right and right-to-left mark */
-        {0x202a, 0x202e}, /* embeddings and overrides */
+        {0x2028, 0x202e}, /* ends of lines and paragraphs; embeddings and overrides */
         {0x2066, 0x2069}, /* isolates */
     };
     for (size_t i = 0; i < ARRAY_COUNT(ranges); i++)
         if (character >= ranges[i].first && character <= ranges[i].last)
             return true;
     return false;
+}
+
+bool text_is_clean(const void *bytes, size_t size)
+{
+    const unsigned char *at = bytes;
+    while (size != 0) {
+        uint32_t character = 0;
+        size_t used = utf8_decode(at, size, &character);
+        if (used == 0 || is_left_out(character))
+            return false;
+        at += used;
+        size -= used;
+    }
+    return true;
 }
 
 bool text_clean(const void *bytes, size_t size, struct buffer *out_text, struct error *error)

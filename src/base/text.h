@@ -22,9 +22,12 @@ const char *text_nearest(const char *text, const char *const *candidates);
 /* RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */
 bool text_is_utf8(const void *bytes, size_t size);
 /* For text of people: every byte that is not UTF-8 becomes U+FFFD, control characters (C0, DEL, C1,
- * and the bidirectional marks that let a name lie about its end) are left out. */
+ * Unicode's ends of lines, and the bidirectional marks that let a name lie about its end) are left
+ * out. */
 MUST_CHECK bool text_clean(const void *bytes, size_t size, struct buffer *out_text,
                            struct error *error);
+/* Would it be left as it is? */
+bool text_is_clean(const void *bytes, size_t size);
 
 /* The whole text must be the number: no sign, no space, no exponent. ERROR_BAD_INPUT says what was
  * expected. */

@@ -2,8 +2,9 @@
  *
  * All goes on meanwhile, so the order decides. Blobs are listed before the records are read and
  * again after. A blob has a record before it has its first byte, and is gone before its record is:
- * one that is in both lists and has no record in between is nobody's. A blob that a record needs
- * and that is in neither list is missing, if the record still says the same. */
+ * one that is in both lists and has no record in between is nobody's. A blob that a record needs is
+ * opened, since one that lost a part may still be listed: it is missing if that fails twice, and
+ * the record still says the same. */
 
 #include "commands/doctor.h"
 
@@ -107,20 +108,36 @@ static bool needs_video(const struct conversion *record)
            (record->state == CONVERSION_QUEUED || record->state == CONVERSION_CONVERTING);
 }
 
-static bool is_there(const struct comparison *comparison, enum blob_kind kind, const struct id *id)
+static bool misses(struct comparison *comparison, enum blob_kind kind, const struct id *id,
+                   bool *out_is_missing, struct error *error)
 {
-    return has(&comparison->lists[kind][LIST_BEFORE], id) ||
-           has(&comparison->lists[kind][LIST_AFTER], id);
+    CLEANUP(blob_reader_closep) struct blob_reader *reader = NULL;
+    struct blob_metadata metadata;
+    uint64_t size = 0;
+    struct error cause = {0};
+    bool is_there =
+        blob_reader_open(comparison->blobs, kind, id, &reader, &size, &metadata, &cause);
+    *out_is_missing = !is_there;
+    if (is_there || cause.kind == ERROR_NOT_FOUND || cause.kind == ERROR_INTERNAL)
+        return true;
+    *error = cause;
+    return false;
 }
 
-static bool misses_video(const struct comparison *comparison, const struct conversion *record)
+static bool misses_video(struct comparison *comparison, const struct conversion *record,
+                         bool *out_is_missing, struct error *error)
 {
-    return needs_video(record) && !is_there(comparison, BLOB_VIDEO, &record->id);
+    *out_is_missing = false;
+    return !needs_video(record) ||
+           misses(comparison, BLOB_VIDEO, &record->id, out_is_missing, error);
 }
 
-static bool misses_mp3(const struct comparison *comparison, const struct conversion *record)
+static bool misses_mp3(struct comparison *comparison, const struct conversion *record,
+                       bool *out_is_missing, struct error *error)
 {
-    return record->state == CONVERSION_DONE && !is_there(comparison, BLOB_MP3, &record->mp3.id);
+    *out_is_missing = false;
+    return record->state != CONVERSION_DONE ||
+           misses(comparison, BLOB_MP3, &record->mp3.id, out_is_missing, error);
 }
 
 /* All that could ever be the record's: whatever one of its claims wrote is swept by it. */
@@ -137,11 +154,12 @@ static bool note_record(struct comparison *comparison, const struct conversion *
     if (!id_is_none(&record->mp3.id) &&
         !add(&comparison->lists[BLOB_MP3][LIST_OWNED], &record->mp3.id, error))
         return false;
-    bool may_miss =
-        (needs_video(record) && !has(&comparison->lists[BLOB_VIDEO][LIST_BEFORE], &record->id)) ||
-        (record->state == CONVERSION_DONE &&
-         !has(&comparison->lists[BLOB_MP3][LIST_BEFORE], &record->mp3.id));
-    return !may_miss || add(&comparison->missing, &record->id, error);
+    bool has_no_video = false;
+    bool has_no_mp3 = false;
+    if (!misses_video(comparison, record, &has_no_video, error) ||
+        !misses_mp3(comparison, record, &has_no_mp3, error))
+        return false;
+    return !(has_no_video || has_no_mp3) || add(&comparison->missing, &record->id, error);
 }
 
 static bool read_records(struct comparison *comparison, struct error *error)
@@ -188,11 +206,16 @@ static bool tell_missing(struct comparison *comparison, const struct id *id, str
         *error = cause;
         return false;
     }
-    if (misses_video(comparison, &record)) {
+    bool has_no_video = false;
+    bool has_no_mp3 = false;
+    if (!misses_video(comparison, &record, &has_no_video, error) ||
+        !misses_mp3(comparison, &record, &has_no_mp3, error))
+        return false;
+    if (has_no_video) {
         printf("conversion %s (%s) has no video\n", id->text, conversion_state_name(record.state));
         comparison->findings++;
     }
-    if (misses_mp3(comparison, &record)) {
+    if (has_no_mp3) {
         printf("conversion %s (done) has no MP3 %s\n", id->text, record.mp3.id.text);
         comparison->findings++;
     }

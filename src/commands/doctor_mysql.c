@@ -195,30 +195,30 @@ enum doctor_verdict doctor_check_mysql_tls(struct doctor *doctor)
 /* ---- What our account may do ---- */
 
 /* "GRANT SELECT, INSERT ON `tapedeck`.`user` TO …": each right, where it is. */
-static bool is_needed(const char *right, size_t size, const char *place)
+static bool is_needed(const struct look *look, const char *right, size_t size, const char *place)
 {
     static const struct {
-        const char *right;
-        const char *end; /* of the place */
+        const char *right, *table;
     } needed[] = {
-        {"USAGE", "*.*"},      {"SELECT", ".`user`"}, {"INSERT", ".`user`"},
-        {"UPDATE", ".`user`"}, {"DELETE", ".`user`"}, {"SELECT", ".`schema_version`"},
+        {"SELECT", "user"}, {"INSERT", "user"},           {"UPDATE", "user"},
+        {"DELETE", "user"}, {"SELECT", "schema_version"},
     };
-    size_t place_size = strlen(place);
+    const char *database = look->database.server.uri.path;
     for (size_t i = 0; i < ARRAY_COUNT(needed); i++) {
-        size_t end_size = strlen(needed[i].end);
+        char needed_at[2 * SERVER_URI_PART_SIZE];
+        snprintf(needed_at, sizeof needed_at, "`%s`.`%s`", database, needed[i].table);
         if (strlen(needed[i].right) == size && strncmp(needed[i].right, right, size) == 0 &&
-            place_size >= end_size && strcmp(place + place_size - end_size, needed[i].end) == 0)
+            strcmp(place, needed_at) == 0)
             return true;
     }
-    return false;
+    return size == strlen("USAGE") && strncmp(right, "USAGE", size) == 0; /* none at all */
 }
 
-static bool are_needed(const char *rights, const char *place)
+static bool are_needed(const struct look *look, const char *rights, const char *place)
 {
     for (;;) {
         size_t size = strcspn(rights, ",");
-        if (!is_needed(rights, size, place))
+        if (!is_needed(look, rights, size, place))
             return false;
         if (rights[size] == '\0')
             return true;
@@ -230,11 +230,16 @@ static bool are_needed(const char *rights, const char *place)
 static void note_grant(struct look *look, const char *line, const char *unused)
 {
     (void)unused;
-    char text[512];
+    char text[SQL_TEXT_SIZE];
     text_copy(text, sizeof text, line);
     char *to = strstr(text, " TO ");
-    if (!text_starts_with(text, "GRANT ") || to == NULL)
+    if (!text_starts_with(text, "GRANT "))
         return;
+    if (to == NULL) { /* the line was cut */
+        add_finding(look, "the account has more rights than can be read here");
+        look->is_grave = true;
+        return;
+    }
     *to = '\0';
     bool may_give = strstr(line, "GRANT OPTION") != NULL;
     char *on = strstr(text, " ON ");
@@ -245,12 +250,13 @@ static void note_grant(struct look *look, const char *line, const char *unused)
     *on = '\0';
     const char *rights = text + strlen("GRANT ");
     const char *place = on + strlen(" ON ");
-    if (are_needed(rights, place) && !may_give)
+    if (are_needed(look, rights, place) && !may_give)
         return;
     add_finding(look, "the account needs no %.40s%s on %.60s%s", rights,
                 strlen(rights) > 40 ? "…" : "", place,
                 may_give ? ", nor to give it to others" : "");
-    look->is_grave = look->is_grave || strcmp(place, "*.*") == 0 || may_give;
+    look->is_grave = look->is_grave || may_give || strcmp(place, "*.*") == 0 ||
+                     text_starts_with(place, "`mysql`.");
 }
 
 static void note_database(struct look *look, const char *name, const char *unused)

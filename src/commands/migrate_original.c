@@ -20,7 +20,7 @@ static bool make_user(const struct original_account *account, struct user *out_u
     if (!accounts_check_email(account->email, user.email, error))
         return false;
     if (account->password[0] == '\0')
-        return error_set(error, ERROR_BAD_INPUT, "has no password");
+        return error_set(error, ERROR_BAD_INPUT, "has no password, or one that is too long");
     if (!password_hash(account->password, user.password_hash, error))
         return false;
     *out_user = user;

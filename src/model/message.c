@@ -1,16 +1,9 @@
 #include "model/message.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include <stdlib.h>
-
-/* The name becomes a mail's recipient: nothing that could begin another header. */
-static bool has_control_characters(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
+#include <string.h>
 
 static bool check(const struct message *message, struct error *error)
 {
@@ -19,7 +12,8 @@ static bool check(const struct message *message, struct error *error)
     /* Whoever has a record finds the owner there. */
     if (id_is_none(&message->conversion_id) && message->username[0] == '\0')
         return error_set(error, ERROR_BAD_INPUT, "neither conversion_id nor username");
-    if (has_control_characters(message->username))
+    /* The name becomes a mail's recipient: nothing that could begin another header. */
+    if (!text_is_clean(message->username, strlen(message->username)))
         return error_set(error, ERROR_BAD_INPUT, "control characters in username");
     return true;
 }

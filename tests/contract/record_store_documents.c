@@ -282,7 +282,7 @@ static void set_schema(const char *json)
     bson_t update;
     bson_append_utf8(&filter, "_id", -1, "records", -1);
     assert_true(bson_init_from_json(&update, json, -1, &cause));
-    assert_true(mongodb_upsert(mongodb, &schemas, &filter, &update, &error));
+    assert_true(mongodb_update(mongodb, &schemas, &filter, &update, NULL, &error));
     bson_destroy(&update);
 }
 

@@ -120,8 +120,11 @@ def test_without_auth_tokens_go_on_and_logins_wait(deck):
     assert readiness(deck).status_code == 200
     missed = "tokens are checked by what is known"
     wait_for(lambda: missed in deck.gateway.log(), what="that auth is missed")
+    deck.user("passwd", ANNA[0], password="another horse")
+    assert status_of(anna) == 200  # nobody can know
     deck.start_auth(listen=address)
-    assert deck.login()
+    wait_for(lambda: status_of(anna) == 401, what="that the token has ended")
+    assert deck.login((ANNA[0], "another horse"))
     wait_for(lambda: "auth answers again" in deck.gateway.log(), what="that auth is seen")
 
 

@@ -140,6 +140,63 @@ def test_a_file_that_lost_a_chunk_is_told_from_one_that_was_removed(place, sampl
     assert failure.value.kind == "NOT_FOUND"
 
 
+NONSENSE = {
+    "fs.files": [
+        {"length": "long"}, {"length": -1}, {"length": 0.5}, {"length": float("nan")},
+        {"length": 1 << 60}, {"length": None}, {"length": 4 * CHUNK},
+        {"chunkSize": 0}, {"chunkSize": -CHUNK}, {"chunkSize": 1 << 30}, {"chunkSize": "large"},
+        {"chunkSize": 1}, {"chunkSize": 2 * CHUNK},
+    ],
+    "fs.chunks": [
+        {"data": b""}, {"data": bytes(CHUNK - 1)}, {"data": bytes(CHUNK + 1)},
+        {"data": bytes(3_000_000)}, {"data": "text"}, {"data": {"data": b""}}, {"n": 7},
+    ],
+}
+
+
+def kind_of_failure(blobs, *words):
+    with pytest.raises(Failed) as failure:
+        blobs(*words)
+    return failure.value.kind
+
+
+def test_what_makes_no_sense_is_never_read_as_if_it_did(place, sample, tmp_path):
+    blobs, path = place.blobs(), sample(3 * CHUNK)
+    for collection, cases in NONSENSE.items():
+        for members in cases:
+            blob = ObjectId()
+            blobs("put", "video", blob, path)
+            key = {"_id": blob} if collection == "fs.files" else {"files_id": blob, "n": 1}
+            place.videos[collection].update_one(key, {"$set": members})
+            assert kind_of_failure(blobs, "get", "video", blob, tmp_path / "out") == "INTERNAL", (
+                collection, members,
+            )
+            blobs("remove", "video", blob)
+    assert leftovers(place.videos) == {}
+
+
+def test_a_turn_that_makes_no_sense_is_told_as_such(place):
+    """Not as a newer upload, for which a client would give up its own."""
+    blobs = place.blobs()
+    for members in ({"turn": 1 << 40}, {"turn": "next"}, {"turn": -5}, {"g": "me"}):
+        blob = ObjectId()
+        blobs("open", "video", blob, 1)
+        place.videos["fs.writers"].update_one({"_id": blob}, {"$set": members})
+        assert kind_of_failure(blobs, "open", "video", blob, 1) == "INTERNAL", members
+
+
+def test_chunks_that_are_there_twice_are_told_before_anything_is_stored(place, tmp_path):
+    """Without the unique index nothing holds, and with these it cannot be made."""
+    blob = ObjectId()
+    chunk = {"files_id": blob, "n": 0, "data": b"twice"}
+    place.videos["fs.chunks"].insert_many([dict(chunk), dict(chunk)])
+    place.videos["fs.files"].insert_one({"_id": blob, "length": 10, "chunkSize": 5})
+    blobs = place.blobs()
+    for step in (("get", "video", blob, tmp_path / "out"), ("open", "video", ObjectId(), 1)):
+        assert kind_of_failure(blobs, *step) == "INTERNAL"
+    assert leftovers(place.videos) == {"fs.files": 1, "fs.chunks": 2}
+
+
 # ---- A server that fails ----
 
 
@@ -238,6 +295,31 @@ def test_what_lands_after_a_removal_goes_with_the_next(place, sample, number):
     assert failure.value.kind == "CONFLICT"
     insist(blobs, "remove", "video", blob)
     assert leftovers(place.videos) == {}
+
+
+def test_of_two_writers_of_one_generation_the_later_one_counts(place, sample):
+    """Though the second opens while the first one does: marks that are the same would hide bytes."""
+    wire = place.wire()
+    first, second = place.blobs(wire), place.blobs()
+    blob = str(ObjectId())
+    opened = []
+
+    def judge(message):
+        if is_write(message) or b"fs.writers" not in message or opened:
+            return "pass"
+        opened.append(second("open", "video", blob, 1))
+        return "pass"
+
+    wire.judge = judge
+    first("open", "video", blob, 1)
+    if not opened:
+        second("open", "video", blob, 1)
+    older, newer = sample(CHUNK), sample(CHUNK + 1)
+    for blobs, path in ((first, older), (second, newer)):
+        blobs("write", 0, path, 0, CHUNK)
+        blobs("flush")
+    second("finish", CHUNK)
+    assert stored(place.videos, blob) == newer.read_bytes()[:CHUNK]
 
 
 def test_what_was_removed_gets_nothing_back(place, sample):

@@ -140,6 +140,15 @@ def test_services_need_no_right_to_make_tables(bare):
     assert bare.login().status_code == 200
 
 
+def test_a_migration_that_was_killed_before_it_noted_a_version_goes_on(bare):
+    bare.sql("CREATE TABLE schema_version (only_row TINYINT NOT NULL PRIMARY KEY,"
+             " version BIGINT NOT NULL, reader_least BIGINT NOT NULL)")
+    refused = bare.run("user", "list")
+    assert refused.returncode == FAILED and "tapedeck migrate" in refused.stderr
+    bare.must("migrate")
+    bare.must("user", "list")
+
+
 def test_a_schema_of_a_newer_version_is_left_alone(deck):
     deck.sql("UPDATE schema_version SET version = 99, reader_least = 99")
     for command in (("migrate",), ("user", "list")):
@@ -432,16 +441,20 @@ def test_passwords_of_the_original_become_hashes(original):
 
 
 def test_accounts_that_fit_nowhere_are_named_and_kept(original):
-    original.sql("INSERT INTO user (email, password) VALUES ('admin', 'secret1'), ('d@x.test', '')")
+    original.sql("ALTER TABLE user MODIFY password TEXT;"
+                 "INSERT INTO user (email, password) VALUES ('admin', 'secret1'), ('d@x.test', ''),"
+                 " ('e@x.test', REPEAT('e', 2000)), ('f@x.test', CONCAT('f', CHAR(0), 'g')),"
+                 " ('g@x.test', 'the last')")
     result = original.run("migrate")
     assert result.returncode == FAILED
-    assert "id 4: " in result.stderr and "id 5: " in result.stderr
-    assert "2 accounts" in result.stderr and "user_original" in result.stderr
+    for key in (4, 5, 6, 7):
+        assert f"id {key}: " in result.stderr
+    assert "4 accounts" in result.stderr and "user_original" in result.stderr
     assert "secret1" not in result.stderr
-    assert original.sql("SELECT count(*) FROM user") == "3"
-    assert original.sql("SELECT id FROM user_original").split() == ["4", "5"]
+    assert original.sql("SELECT count(*) FROM user") == "4"
+    assert original.sql("SELECT id FROM user_original").split() == ["4", "5", "6", "7"]
     original.sql("UPDATE user_original SET email = 'admin@x.test' WHERE id = 4;"
-                 "DELETE FROM user_original WHERE id = 5")
+                 "DELETE FROM user_original WHERE id > 4")
     original.must("migrate")
     assert tables(original) == {"user", "schema_version"}
     original.start_auth()
@@ -490,8 +503,11 @@ def test_two_migrations_at_once_make_one_of_each(original):
     assert original.sql("SELECT count(*) FROM user") == "3"
 
 
-def test_a_table_of_somebody_else_is_left_alone(bare):
-    bare.sql("CREATE TABLE user (name VARCHAR(20))")
+@pytest.mark.parametrize("columns", [
+    "name VARCHAR(20)", "id VARCHAR(20), email VARCHAR(20), password VARCHAR(20)",
+])
+def test_a_table_of_somebody_else_is_left_alone(bare, columns):
+    bare.sql(f"CREATE TABLE user ({columns})")
     refused = bare.run("migrate")
     assert refused.returncode == FAILED
     assert "neither Tapedeck's nor the original's" in refused.stderr

@@ -396,6 +396,28 @@ def test_doctor_finds_nothing_on_a_secured_server(deck):
         assert lines_of(shown, name).startswith("ok "), shown
 
 
+def columns(count):
+    return ", ".join(f"c{n:060}" for n in range(count))
+
+
+@pytest.mark.parametrize("rights, place, verdict, words", [
+    ("SELECT", "mysql.user", "FAILED", "needs no SELECT on `mysql`.`user`"),
+    (f"SELECT ({columns(10)})", "tapedeck.wide", "warning", "on `tapedeck`.`wide`"),
+    (f"SELECT ({columns(40)})", "tapedeck.wide", "FAILED", "more rights than can be read"),
+], ids=["of others", "long", "too long"])
+def test_doctor_sees_any_right_too_many(secured, deck, rights, place, verdict, words):
+    sql = secured.server.sql
+    account = "tapedeck_app@'127.0.0.%'"
+    sql(f"CREATE TABLE tapedeck.wide ({columns(40).replace(',', ' INT,')} INT)")
+    sql(f"GRANT {rights} ON {place} TO {account}")
+    try:
+        shown = deck.run("doctor", "--set", "limits.disk_free_min=0").stdout
+    finally:
+        sql(f"REVOKE {rights} ON {place} FROM {account}; DROP TABLE tapedeck.wide")
+    line = lines_of(shown, "mysql login")
+    assert line.startswith(verdict) and words in line, shown
+
+
 def test_doctor_names_what_falls_short(fresh, tmp_path):
     sql = fresh.server.sql
     sql("CREATE DATABASE IF NOT EXISTS wide;"

@@ -105,6 +105,22 @@ def test_waiting_and_holding_answer_heartbeats(host):
     assert host.broker.log().count("missed heartbeats") == missed
 
 
+def test_who_holds_a_message_keeps_no_other(host):
+    """Not even of those that come in the moment in which the consumer is cancelled."""
+    first, second = host.handle(), host.handle()
+    second.must("check")
+    first.begin("take 20000")
+    time.sleep(0.5)  # until it waits
+    with host.connection.channel() as channel:  # which waits for no confirms
+        for number in range(50):
+            channel.basic_publish("", "video", str(number).encode())
+    taken = [first.end()["body"]]
+    while "body" in (answer := second.must("take 500")):
+        taken.append(answer["body"])
+        second.must("ack")
+    assert sorted(map(int, taken)) == list(range(50))
+
+
 def test_an_idle_handle_publishes_at_once(host):
     handle = host.handle()
     handle.must("publish 2000 one")

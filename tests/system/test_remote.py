@@ -8,9 +8,10 @@ import signal
 import time
 
 import pytest
+from bson import ObjectId
 
 import media
-from deck import ANNA, Client, Deck
+from deck import ANNA, Client, Deck, expect
 from remote import RemoteDeck, Servers
 from workshop import FAULTS, kill_after_each_step, wait_for
 
@@ -111,6 +112,7 @@ def begin(deck, victim, environment):
         ("converter", {"after_claim", "after_ack", "after_mp3_finish", "after_done"}),
         ("notifier", {"after_claim", "after_ack", "after_send", "after_settle"}),
     ],
+    ids=["gateway", "converter", "notifier"],
 )
 def test_a_kill_after_any_step_breaks_no_promise(tmp_path, servers, home, victim, steps):
     def run(n, environment):
@@ -139,6 +141,25 @@ def test_a_kill_after_any_step_breaks_no_promise(tmp_path, servers, home, victim
         return was_killed
 
     assert kill_after_each_step(run) >= {f"{victim}.{step}" for step in steps}
+
+
+def test_a_frozen_converter_that_wakes_leaves_nothing(deck):
+    """Its worker stands still too; by then another one has made the MP3, and cleaned up."""
+    frozen = deck.start("converter", LEASE)
+    conversion = deck.upload(media.long_clip(10), email=ANNA[0])
+    deck.wait_for_state(conversion, "converting")
+    wait_for(lambda: deck.databases["mp3s"].fs.chunks.find_one(), what="a part of an MP3")
+    frozen.process.send_signal(signal.SIGSTOP)
+    for name in ("converter", "notifier"):
+        deck.start(name, LEASE)
+    record = deck.wait_for_state(conversion, "done", seconds=60)
+    assert record["claim"] == 2 and record["lost"] == 1
+    wait_for(deck.is_reconciled, 30, "that nothing is due")
+    assert deck.blobs("mp3") == {record["mp3"]["id"]}
+    frozen.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: "not ours any more" in frozen.log(), what="that it gives up")
+    wait_for(lambda: deck.blobs("mp3") == {record["mp3"]["id"]}, what="that its part is gone")
+    assert len(deck.mails_about(conversion)) == 1
 
 
 # ---- Stops ----
@@ -235,3 +256,25 @@ def test_a_video_of_ours_is_none_of_an_original_gateways(deck):
     [letter] = wait_for(lambda: deck.dead("video"), what="a dead letter")
     assert letter.startswith(f"the video belongs to conversion {conversion}")
     assert deck.record(conversion)["state"] == "queued"
+
+
+# ---- What a store lost ----
+
+
+def test_an_mp3_that_gridfs_lost_is_gone_and_doctor_names_it(deck):
+    deck.start_gateway()
+    deck.start("converter")
+    client = Client(deck.url, deck.token)
+    conversion = upload(client, media.clip(1))
+    lost = deck.wait_for_state(conversion, "done")["mp3"]["id"]
+    assert client.get(f"/v1/conversions/{conversion}/mp3").status_code == 200
+    deck.databases["mp3s"].fs.files.delete_one({"_id": ObjectId(lost)})  # its chunks are there
+    expect(client.get(f"/v1/conversions/{conversion}/mp3"), 410, "gone")
+    assert lost in deck.gateway.log()
+    nobodys = deck.seed("blob", "mp3", media.clip(1)).strip()
+    options = [word for pair in deck.options().items() for word in ("--set", "{}={}".format(*pair))]
+    told = deck.command("doctor", "--orphans", *options)
+    assert told.returncode == 1 and set(told.stdout.splitlines()) == {
+        f"conversion {conversion} (done) has no MP3 {lost}",
+        f"MP3 {nobodys} has no record",
+    }

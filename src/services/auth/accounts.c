@@ -44,7 +44,7 @@ bool accounts_check_email(const char *email, char out_email[CLAIMS_EMAIL_SIZE], 
     for (size_t i = 0; i <= size; i++)
         lower[i] = email[i] >= 'A' && email[i] <= 'Z' ? (char)(email[i] - 'A' + 'a') : email[i];
     const char *at = strchr(lower, '@');
-    if (at == NULL || !text_is_utf8(lower, size) || !is_local_part(lower, (size_t)(at - lower)) ||
+    if (at == NULL || !text_is_clean(lower, size) || !is_local_part(lower, (size_t)(at - lower)) ||
         !is_domain(at + 1))
         return error_set(error, ERROR_BAD_INPUT,
                          "not an email address: something like name@example.org is expected");

@@ -36,7 +36,7 @@ static bool is_address(const char *text)
 {
     size_t size = strlen(text);
     const char *at = strchr(text, '@');
-    if (at == NULL || size >= MAIL_ADDRESS_SIZE || !text_is_utf8(text, size))
+    if (at == NULL || size >= MAIL_ADDRESS_SIZE || !text_is_clean(text, size))
         return false;
     return is_of(text, (size_t)(at - text), "!#$%&'*+-/=?^_`{|}~.") &&
            is_of(at + 1, strlen(at + 1), ".-[]:");
@@ -52,13 +52,9 @@ static bool split_name(const char *text, struct mail_address *out, const char **
     size_t name_size = (size_t)(open - text);
     while (name_size > 0 && text[name_size - 1] == ' ')
         name_size--;
-    if (name_size >= sizeof out->name || !text_is_utf8(text, name_size))
+    if (name_size >= sizeof out->name || !text_is_clean(text, name_size))
         return false;
     memcpy(out->name, text, name_size);
-    for (size_t i = 0; i < name_size; i++) {
-        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-            return false;
-    }
     *out_address = open + 1;
     return true;
 }

@@ -1,13 +1,7 @@
 #include "stores/blob_store/gridfs.h"
 
-#include <assert.h>
 #include <stdlib.h>
-
-struct gridfs_store *gridfs_store_of(struct blob_store *store)
-{
-    assert(store->backend == &blob_store_gridfs);
-    return (struct gridfs_store *)store;
-}
+#include <string.h>
 
 static void gridfs_close(struct blob_store *store)
 {
@@ -40,54 +34,118 @@ static bool gridfs_open(const struct config *config, struct blob_store **out_sto
     return true;
 }
 
-bool gridfs_borrow(struct gridfs_store *store, struct gridfs_loan *out_loan, struct error *error)
-{
-    struct mongodb *mongodb = NULL;
-    pthread_mutex_lock(&store->lock);
-    if (store->idle_count > 0)
-        mongodb = store->idle[--store->idle_count];
-    pthread_mutex_unlock(&store->lock);
-    if (mongodb == NULL && !mongodb_open(store->config, &mongodb, error))
-        return false;
-    *out_loan = (struct gridfs_loan){.store = store, .mongodb = mongodb};
-    return true;
-}
-
-void gridfs_give_back(struct gridfs_loan *loan)
-{
-    struct gridfs_store *store = loan->store;
-    if (store == NULL)
-        return;
-    pthread_mutex_lock(&store->lock);
-    bool is_kept = store->idle_count < GRIDFS_IDLE_MAX;
-    if (is_kept)
-        store->idle[store->idle_count++] = loan->mongodb;
-    pthread_mutex_unlock(&store->lock);
-    if (!is_kept)
-        mongodb_close(loan->mongodb);
-    *loan = (struct gridfs_loan){0};
-}
-
-struct gridfs_blob gridfs_blob_of(struct gridfs_store *store, enum blob_kind kind,
-                                  const struct id *id)
-{
-    struct gridfs_blob blob = {.store = store, .kind = kind, .id = *id};
-    bson_oid_init_from_string(&blob.oid, id->text);
-    return blob;
-}
-
-void gridfs_bson_destroyp(bson_t **document)
-{
-    if (*document != NULL)
-        bson_destroy(*document);
-}
-
 static bool gridfs_check(struct blob_store *store, struct error *error)
 {
     CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
     return gridfs_borrow(gridfs_store_of(store), &loan, error) &&
            mongodb_check(loan.mongodb, error);
 }
+
+/* ---- Removing ---- */
+
+static bool delete_by_id(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                         const struct gridfs_blob *blob, int64_t *out_deleted, struct error *error)
+{
+    CLEANUP(gridfs_bson_destroyp) bson_t *filter = gridfs_filter_of(blob);
+    return mongodb_delete_one(mongodb, collection, filter, out_deleted, error);
+}
+
+/* The file once more at the end: a writer that found its turn just before this took it away has
+ * either stored the file by then, or sees that its turn is gone and takes the file back. */
+static bool gridfs_remove(struct blob_store *store, enum blob_kind kind, const struct id *id,
+                          struct error *error)
+{
+    struct gridfs_blob blob = gridfs_blob_of(gridfs_store_of(store), kind, id);
+    CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
+    int64_t turns = 0;
+    if (!gridfs_borrow(blob.store, &loan, error) ||
+        !delete_by_id(loan.mongodb, &gridfs_files[kind], &blob, NULL, error) ||
+        !gridfs_remove_chunks(loan.mongodb, &blob, error) ||
+        !delete_by_id(loan.mongodb, &gridfs_writers[kind], &blob, &turns, error))
+        return false;
+    return turns == 0 || delete_by_id(loan.mongodb, &gridfs_files[kind], &blob, NULL, error);
+}
+
+/* ---- Scanning ---- */
+
+static bool scan_collection(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                            const struct id *after_id, size_t limit, struct id *out_ids,
+                            size_t *out_count, struct error *error)
+{
+    bson_oid_t after;
+    memset(&after, 0, sizeof after);
+    if (!id_is_none(after_id))
+        bson_oid_init_from_string(&after, after_id->text);
+    int64_t most = limit < INT32_MAX ? (int64_t)limit : INT32_MAX;
+    CLEANUP(gridfs_bson_destroyp)
+    bson_t *filter = BCON_NEW("_id", "{", "$gt", BCON_OID(&after), "}");
+    CLEANUP(gridfs_bson_destroyp)
+    bson_t *options =
+        BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}", "sort", "{", "_id", BCON_INT32(1),
+                 "}", "limit", BCON_INT64(most), "batchSize", BCON_INT32(1000));
+    CLEANUP(mongodb_cursor_closep) struct mongodb_cursor *cursor = NULL;
+    const bson_t *document = NULL;
+    size_t count = 0;
+    if (!mongodb_find(mongodb, collection, filter, options, &cursor, error))
+        return false;
+    do {
+        if (!mongodb_cursor_next(cursor, &document, error))
+            return false;
+        if (document != NULL && count < limit) {
+            out_ids[count] = gridfs_id_at(document, "_id");
+            count += !id_is_none(&out_ids[count]);
+        }
+    } while (document != NULL);
+    *out_count = count;
+    return true;
+}
+
+/* The smallest of both, each once. */
+static size_t merge(const struct id *a, size_t a_count, const struct id *b, size_t b_count,
+                    size_t limit, struct id *out_ids)
+{
+    size_t count = 0;
+    while (count < limit && (a_count > 0 || b_count > 0)) {
+        int order = a_count == 0 ? 1 : b_count == 0 ? -1 : strcmp(a->text, b->text);
+        out_ids[count++] = order <= 0 ? *a : *b;
+        if (order <= 0) {
+            a++;
+            a_count--;
+        }
+        if (order >= 0) {
+            b++;
+            b_count--;
+        }
+    }
+    return count;
+}
+
+static void free_idsp(struct id **ids)
+{
+    free(*ids);
+}
+
+static bool gridfs_scan(struct blob_store *store, enum blob_kind kind, const struct id *after_id,
+                        size_t limit, struct id *out_ids, size_t *out_count, struct error *error)
+{
+    CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
+    CLEANUP(free_idsp) struct id *finished = calloc(limit + 1, sizeof *finished);
+    CLEANUP(free_idsp) struct id *begun = calloc(limit + 1, sizeof *begun);
+    size_t finished_count = 0;
+    size_t begun_count = 0;
+    if (finished == NULL || begun == NULL)
+        abort();
+    if (!gridfs_borrow(gridfs_store_of(store), &loan, error) ||
+        !scan_collection(loan.mongodb, &gridfs_files[kind], after_id, limit, finished,
+                         &finished_count, error) ||
+        !scan_collection(loan.mongodb, &gridfs_writers[kind], after_id, limit, begun, &begun_count,
+                         error))
+        return false;
+    *out_count = merge(finished, finished_count, begun, begun_count, limit, out_ids);
+    return true;
+}
+
+/* ---- What is the server's ---- */
 
 /* Of a server, or many of them: its operators watch their disks. A full one is told by the write
  * that finds no room. */

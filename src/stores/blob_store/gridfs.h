@@ -21,9 +21,9 @@
 #include <pthread.h>
 
 #define GRIDFS_CHUNK_SIZE 261120 /* what other drivers choose */
-/* How many chunks a writer or reader holds, and sends or asks for at once. */
+/* How many chunks a writer holds, and sends at once. */
 #define GRIDFS_CHUNKS_MAX 8
-#define GRIDFS_IDLE_MAX 4
+#define GRIDFS_IDLE_MAX 4 /* connections that are kept for who comes next */
 
 struct gridfs_store {
     struct blob_store base;
@@ -66,26 +66,42 @@ struct gridfs_file {
     struct blob_metadata metadata;
 };
 
+/* ---- gridfs_store.c: what all others need ---- */
+
+/* By kind. */
+extern const struct mongodb_collection gridfs_files[2], gridfs_chunks[2], gridfs_writers[2];
+
 struct gridfs_store *gridfs_store_of(struct blob_store *store);
 MUST_CHECK bool gridfs_borrow(struct gridfs_store *store, struct gridfs_loan *out_loan,
                               struct error *error);
 void gridfs_give_back(struct gridfs_loan *loan); /* for CLEANUP; a zeroed one is fine */
 struct gridfs_blob gridfs_blob_of(struct gridfs_store *store, enum blob_kind kind,
                                   const struct id *id);
+bson_t *gridfs_filter_of(const struct gridfs_blob *blob); /* in fs.files and fs.writers */
 void gridfs_bson_destroyp(bson_t **document);
+/* Of the member at `path`; none where that is no ObjectId. */
+struct id gridfs_id_at(const bson_t *document, const char *path);
+/* Once for each store: the unique one too, without which none of this holds. */
+MUST_CHECK bool gridfs_create_indexes(struct gridfs_store *store, struct mongodb *mongodb,
+                                      enum blob_kind kind, struct error *error);
 
-/* ---- gridfs_chunks.c ---- */
-
-extern const struct mongodb_collection gridfs_chunks[2]; /* by kind */
+/* ---- gridfs_marks.c ---- */
 
 /* Below zero where a is older than b, 0 where they are the same. */
 int gridfs_mark_compare(const struct gridfs_mark *a, const struct gridfs_mark *b);
 /* Of a document, or of a member of one. */
 struct gridfs_mark gridfs_mark_of(const bson_t *document, const char *g, const char *w);
+bool gridfs_fail_newer(const struct gridfs_blob *blob, struct error *error);
+/* A turn at writing the blob, that nobody else has or had; 1: the first. ERROR_CONFLICT: a newer
+ * generation had one. */
+MUST_CHECK bool gridfs_take_turn(struct mongodb *mongodb, const struct gridfs_blob *blob,
+                                 int64_t generation, int64_t *out_turn, struct error *error);
+/* ERROR_CONFLICT: a newer generation had a turn, or the blob was removed. */
+MUST_CHECK bool gridfs_check_turn(struct mongodb *mongodb, const struct gridfs_blob *blob,
+                                  int64_t generation, struct error *error);
 
-/* The unique index too, without which none of this holds. */
-MUST_CHECK bool gridfs_create_indexes(struct mongodb *mongodb, enum blob_kind kind,
-                                      struct error *error);
+/* ---- gridfs_chunks.c ---- */
+
 MUST_CHECK bool gridfs_has_chunk(struct mongodb *mongodb, const struct gridfs_blob *blob,
                                  uint64_t index, bool *out_is_there, struct error *error);
 /* How many there are from the first on without a gap. */
@@ -123,14 +139,6 @@ MUST_CHECK bool gridfs_remove_chunks(struct mongodb *mongodb, const struct gridf
 
 /* ---- gridfs_files.c ---- */
 
-/* A turn at writing the blob. *out_is_new: nobody had one before. ERROR_CONFLICT: a newer
- * generation had. */
-MUST_CHECK bool gridfs_take_turn(struct mongodb *mongodb, const struct gridfs_blob *blob,
-                                 int64_t generation, int64_t *out_turn, bool *out_is_new,
-                                 struct error *error);
-/* ERROR_CONFLICT: a newer generation had a turn, or the blob was removed. */
-MUST_CHECK bool gridfs_check_turn(struct mongodb *mongodb, const struct gridfs_blob *blob,
-                                  int64_t generation, struct error *error);
 /* ERROR_NOT_FOUND: none. ERROR_INTERNAL: not as the specification has it. */
 MUST_CHECK bool gridfs_read_file(struct mongodb *mongodb, const struct gridfs_blob *blob,
                                  struct gridfs_file *out_file, struct error *error);
@@ -143,10 +151,6 @@ MUST_CHECK bool gridfs_unfinish(struct mongodb *mongodb, const struct gridfs_blo
 /* What was stored under exactly this mark. */
 MUST_CHECK bool gridfs_take_file_back(struct mongodb *mongodb, const struct gridfs_blob *blob,
                                       const struct gridfs_mark *mark, struct error *error);
-bool gridfs_remove(struct blob_store *store, enum blob_kind kind, const struct id *id,
-                   struct error *error);
-bool gridfs_scan(struct blob_store *store, enum blob_kind kind, const struct id *after_id,
-                 size_t limit, struct id *out_ids, size_t *out_count, struct error *error);
 
 /* ---- gridfs_writer.c ---- */
 

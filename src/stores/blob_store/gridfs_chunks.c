@@ -7,60 +7,9 @@
 /* Removed at once: 256 MiB, so that no removal lasts as long as the time-out. */
 #define REMOVE_STEP UINT64_C(1024)
 
-const struct mongodb_collection gridfs_chunks[2] = {
-    [BLOB_VIDEO] = {MONGODB_VIDEOS, "fs.chunks"},
-    [BLOB_MP3] = {MONGODB_MP3S, "fs.chunks"},
-};
-
-/* The specification's, under the names that every driver gives them. */
-bool gridfs_create_indexes(struct mongodb *mongodb, enum blob_kind kind, struct error *error)
-{
-    static const char *const chunk_keys[] = {"files_id", "n", NULL};
-    static const char *const name_keys[] = {"filename", "uploadDate", NULL};
-    static const struct mongodb_index by_chunk = {
-        .name = "files_id_1_n_1",
-        .keys = chunk_keys,
-        .is_unique = true,
-    };
-    static const struct mongodb_index by_name = {
-        .name = "filename_1_uploadDate_1",
-        .keys = name_keys,
-    };
-    const struct mongodb_collection files = {gridfs_chunks[kind].database, "fs.files"};
-    return mongodb_create_index(mongodb, &gridfs_chunks[kind], &by_chunk, error) &&
-           mongodb_create_index(mongodb, &files, &by_name, error);
-}
-
-/* ---- Marks ---- */
-
-int gridfs_mark_compare(const struct gridfs_mark *a, const struct gridfs_mark *b)
-{
-    if (a->g != b->g)
-        return a->g < b->g ? -1 : 1;
-    if (a->w != b->w)
-        return a->w < b->w ? -1 : 1;
-    return 0;
-}
-
-static int64_t integer_at(const bson_t *document, const char *path)
-{
-    bson_iter_t start;
-    bson_iter_t found;
-    if (!bson_iter_init(&start, document) || !bson_iter_find_descendant(&start, path, &found) ||
-        !BSON_ITER_HOLDS_INT(&found))
-        return -1;
-    return bson_iter_as_int64(&found);
-}
-
-struct gridfs_mark gridfs_mark_of(const bson_t *document, const char *g, const char *w)
-{
-    struct gridfs_mark mark = {.g = integer_at(document, g), .w = integer_at(document, w)};
-    return mark.g < 0 || mark.w < 0 ? (struct gridfs_mark){-1, -1} : mark;
-}
-
 /* ---- Looking ---- */
 
-static bson_t *filter_of(const struct gridfs_blob *blob, uint64_t index)
+static bson_t *chunk_filter_of(const struct gridfs_blob *blob, uint64_t index)
 {
     return BCON_NEW("files_id", BCON_OID(&blob->oid), "n", BCON_INT32((int32_t)index));
 }
@@ -69,7 +18,7 @@ static bson_t *filter_of(const struct gridfs_blob *blob, uint64_t index)
 static bool find_marks(struct mongodb *mongodb, const struct gridfs_blob *blob, uint64_t index,
                        bool *out_is_there, struct gridfs_mark *out_mark, struct error *error)
 {
-    CLEANUP(gridfs_bson_destroyp) bson_t *filter = filter_of(blob, index);
+    CLEANUP(gridfs_bson_destroyp) bson_t *filter = chunk_filter_of(blob, index);
     CLEANUP(gridfs_bson_destroyp)
     bson_t *options = BCON_NEW("projection", "{", "g", BCON_INT32(1), "w", BCON_INT32(1), "}",
                                "limit", BCON_INT64(1), "batchSize", BCON_INT32(1));
@@ -139,6 +88,12 @@ static bool fail_damaged(const struct gridfs_blob *blob, uint64_t index, struct 
                      (unsigned long long)index, blob->id.text);
 }
 
+static bool fail_gone(const struct gridfs_blob *blob, uint64_t index, struct error *error)
+{
+    return error_set(error, ERROR_NOT_FOUND, "chunk %llu of blob %s is gone",
+                     (unsigned long long)index, blob->id.text);
+}
+
 static bool find_bytes(const bson_t *document, const uint8_t **out_bytes, uint32_t *out_size)
 {
     bson_iter_t iterator;
@@ -157,7 +112,7 @@ static bool open_window(struct mongodb *mongodb, const struct gridfs_blob *blob,
     int32_t first = (int32_t)window->index;
     CLEANUP(gridfs_bson_destroyp)
     bson_t *filter = count == 1
-                         ? filter_of(blob, window->index)
+                         ? chunk_filter_of(blob, window->index)
                          : BCON_NEW("files_id", BCON_OID(&blob->oid), "n", "{", "$gte",
                                     BCON_INT32(first), "$lt", BCON_INT32(first + count), "}");
     CLEANUP(gridfs_bson_destroyp)
@@ -182,8 +137,7 @@ bool gridfs_read_chunks(struct mongodb *mongodb, const struct gridfs_blob *blob,
         if (!mongodb_cursor_next(cursor, &document, error))
             return false;
         if (document == NULL)
-            return error_set(error, ERROR_NOT_FOUND, "chunk %llu of blob %s is gone",
-                             (unsigned long long)(window->index + i), blob->id.text);
+            return fail_gone(blob, window->index + i, error);
         bson_iter_t number;
         bool is_next = bson_iter_init_find(&number, document, "n") &&
                        bson_iter_as_int64(&number) == (int64_t)(window->index + i);
@@ -197,15 +151,14 @@ bool gridfs_read_chunks(struct mongodb *mongodb, const struct gridfs_blob *blob,
 bool gridfs_read_chunk(struct mongodb *mongodb, const struct gridfs_blob *blob, uint64_t index,
                        unsigned char *out_bytes, size_t *out_size, struct error *error)
 {
-    CLEANUP(gridfs_bson_destroyp) bson_t *filter = filter_of(blob, index);
+    CLEANUP(gridfs_bson_destroyp) bson_t *filter = chunk_filter_of(blob, index);
     CLEANUP(bson_destroy) bson_t document = BSON_INITIALIZER;
     const uint8_t *bytes = NULL;
     uint32_t size = 0;
     if (!mongodb_find_one(mongodb, &gridfs_chunks[blob->kind], filter, &document, error))
         return false;
     if (bson_empty(&document))
-        return error_set(error, ERROR_NOT_FOUND, "chunk %llu of blob %s is gone",
-                         (unsigned long long)index, blob->id.text);
+        return fail_gone(blob, index, error);
     if (!find_bytes(&document, &bytes, &size) || size == 0 || size > GRIDFS_CHUNK_SIZE)
         return fail_damaged(blob, index, error);
     memcpy(out_bytes, bytes, size);
@@ -273,7 +226,7 @@ static bool replace_older(struct mongodb *mongodb, const struct gridfs_blob *blo
                           const struct gridfs_mark *mark, const struct piece *piece,
                           int64_t *out_matched, struct error *error)
 {
-    CLEANUP(gridfs_bson_destroyp) bson_t *filter = filter_of(blob, piece->index);
+    CLEANUP(gridfs_bson_destroyp) bson_t *filter = chunk_filter_of(blob, piece->index);
     append_older(filter, mark);
     CLEANUP(gridfs_bson_destroyp)
     bson_t *update = BCON_NEW("$set", "{", "data",
@@ -310,7 +263,7 @@ static bool store_over(struct mongodb *mongodb, const struct gridfs_blob *blob,
             return true;
         }
     }
-    return error_set(error, ERROR_CONFLICT, "a newer upload writes blob %s", blob->id.text);
+    return gridfs_fail_newer(blob, error);
 }
 
 bool gridfs_store_chunks(struct mongodb *mongodb, const struct gridfs_blob *blob,

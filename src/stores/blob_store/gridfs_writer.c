@@ -82,27 +82,18 @@ static bool find_end(struct gridfs_writer *writer, struct mongodb *mongodb, stru
     return true;
 }
 
-static bool create_indexes_once(struct gridfs_store *store, struct mongodb *mongodb,
-                                enum blob_kind kind, struct error *error)
-{
-    if (!store->has_indexes[kind] && !gridfs_create_indexes(mongodb, kind, error))
-        return false;
-    store->has_indexes[kind] = true;
-    return true;
-}
-
 static bool begin(struct gridfs_writer *writer, int64_t generation, struct error *error)
 {
     CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
     struct gridfs_store *store = writer->blob.store;
     int64_t turn = 0;
-    bool is_new = false;
     if (!gridfs_borrow(store, &loan, error) ||
-        !create_indexes_once(store, loan.mongodb, writer->blob.kind, error) ||
-        !gridfs_take_turn(loan.mongodb, &writer->blob, generation, &turn, &is_new, error))
+        !gridfs_create_indexes(store, loan.mongodb, writer->blob.kind, error) ||
+        !gridfs_take_turn(loan.mongodb, &writer->blob, generation, &turn, error))
         return false;
     writer->mark = (struct gridfs_mark){.g = generation, .w = turn << 32};
     writer->stored_at_boot_ms = clock_boot_ms();
+    bool is_new = turn == 1; /* nobody has written anything */
     return is_new || find_end(writer, loan.mongodb, error);
 }
 

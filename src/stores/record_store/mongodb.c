@@ -135,13 +135,14 @@ static bool write_schema(struct mongodb *mongodb, struct error *error)
 {
     CLEANUP(bson_destroy) bson_t filter = BSON_INITIALIZER;
     CLEANUP(bson_destroy) bson_t update = BSON_INITIALIZER;
+    CLEANUP(bson_destroy) bson_t stored = BSON_INITIALIZER;
     bson_t most;
     bson_append_utf8(&filter, "_id", -1, SCHEMA_ID, -1);
     bson_append_document_begin(&update, "$max", -1, &most);
     bson_append_int64(&most, "version", -1, SCHEMA_VERSION);
     bson_append_int64(&most, "reader_least", -1, SCHEMA_READER_LEAST);
     bson_append_document_end(&update, &most);
-    return mongodb_upsert(mongodb, &schemas, &filter, &update, error);
+    return mongodb_modify_or_insert(mongodb, &schemas, &filter, &update, &stored, error);
 }
 
 static bool store_migrate(const struct config *config, struct error *error)

@@ -162,26 +162,15 @@ bool mongodb_update(struct mongodb *mongodb, const struct mongodb_collection *co
     return true;
 }
 
-bool mongodb_upsert(struct mongodb *mongodb, const struct mongodb_collection *collection,
-                    const bson_t *filter, const bson_t *update, struct error *error)
-{
-    CLEANUP(collection_destroyp)
-    mongoc_collection_t *handle = collection_of(mongodb, collection);
-    CLEANUP(bson_destroy) bson_t options = BSON_INITIALIZER;
-    bson_error_t cause = {0};
-    bson_append_bool(&options, "upsert", -1, true);
-    return mongoc_collection_update_one(handle, filter, update, &options, NULL, &cause) ||
-           mongodb_fail(mongodb, &cause, error);
-}
-
 static void modify_options_destroyp(mongoc_find_and_modify_opts_t **options)
 {
     mongoc_find_and_modify_opts_destroy(*options);
 }
 
-bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *collection,
-                    const bson_t *filter, const bson_t *update, bson_t *out_document,
-                    struct error *error)
+static bool find_and_modify(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                            const bson_t *filter, const bson_t *update,
+                            mongoc_find_and_modify_flags_t flags, bson_t *out_document,
+                            struct error *error)
 {
     CLEANUP(collection_destroyp)
     mongoc_collection_t *handle = collection_of(mongodb, collection);
@@ -190,7 +179,7 @@ bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *co
     CLEANUP(bson_destroy) bson_t reply = BSON_INITIALIZER;
     bson_error_t cause = {0};
     mongoc_find_and_modify_opts_set_update(options, update);
-    mongoc_find_and_modify_opts_set_flags(options, MONGOC_FIND_AND_MODIFY_RETURN_NEW);
+    mongoc_find_and_modify_opts_set_flags(options, MONGOC_FIND_AND_MODIFY_RETURN_NEW | flags);
     if (!mongoc_collection_find_and_modify_with_opts(handle, filter, options, &reply, &cause))
         return mongodb_fail(mongodb, &cause, error);
     bson_iter_t value;
@@ -203,6 +192,22 @@ bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *co
             bson_concat(out_document, &document);
     }
     return true;
+}
+
+bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                    const bson_t *filter, const bson_t *update, bson_t *out_document,
+                    struct error *error)
+{
+    return find_and_modify(mongodb, collection, filter, update, MONGOC_FIND_AND_MODIFY_NONE,
+                           out_document, error);
+}
+
+bool mongodb_modify_or_insert(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                              const bson_t *filter, const bson_t *update, bson_t *out_document,
+                              struct error *error)
+{
+    return find_and_modify(mongodb, collection, filter, update, MONGOC_FIND_AND_MODIFY_UPSERT,
+                           out_document, error);
 }
 
 typedef bool delete_function(mongoc_collection_t *collection, const bson_t *selector,

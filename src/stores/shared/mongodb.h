@@ -57,9 +57,6 @@ MUST_CHECK bool mongodb_insert_many(struct mongodb *mongodb,
 MUST_CHECK bool mongodb_update(struct mongodb *mongodb, const struct mongodb_collection *collection,
                                const bson_t *filter, const bson_t *update, int64_t *out_matched,
                                struct error *error);
-/* Inserts where nothing matches. ERROR_CONFLICT: another did at the same time; repeat it. */
-MUST_CHECK bool mongodb_upsert(struct mongodb *mongodb, const struct mongodb_collection *collection,
-                               const bson_t *filter, const bson_t *update, struct error *error);
 /* findAndModify: one document is changed, and *out_document is what it became; empty where none
  * matched. It is initialised by the caller, and the caller's to destroy. That none matched is told
  * only once a majority has what was seen instead (MongoDB waits for the concern of a write that
@@ -67,6 +64,12 @@ MUST_CHECK bool mongodb_upsert(struct mongodb *mongodb, const struct mongodb_col
 MUST_CHECK bool mongodb_modify(struct mongodb *mongodb, const struct mongodb_collection *collection,
                                const bson_t *filter, const bson_t *update, bson_t *out_document,
                                struct error *error);
+/* The same, but where none matched one is put in, as the filter and the update say. ERROR_CONFLICT:
+ * one that does not match has its place, or another was put in at the same time. */
+MUST_CHECK bool mongodb_modify_or_insert(struct mongodb *mongodb,
+                                         const struct mongodb_collection *collection,
+                                         const bson_t *filter, const bson_t *update,
+                                         bson_t *out_document, struct error *error);
 MUST_CHECK bool mongodb_delete_one(struct mongodb *mongodb,
                                    const struct mongodb_collection *collection,
                                    const bson_t *filter, int64_t *out_deleted, struct error *error);

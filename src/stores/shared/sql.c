@@ -86,14 +86,16 @@ static int64_t newest_version(const struct sql_schema *schema)
     return version;
 }
 
-/* Version 0: there is no schema yet. */
+/* Version 0: there is no schema yet, or a migration was killed before it could note one. */
 static bool read_schema(struct sql_database *database, int64_t *out_version,
                         int64_t *out_reader_least, struct error *error)
 {
     int64_t counts[2] = {0, 0};
     struct error cause = {0};
-    if (!sql_read_counts(database, "SELECT version, reader_least FROM schema_version", 2, counts,
-                         &cause) &&
+    if (!sql_read_counts(database,
+                         "SELECT COALESCE(MAX(version), 0), COALESCE(MAX(reader_least), 0)"
+                         " FROM schema_version",
+                         2, counts, &cause) &&
         mysql_errno(database->handle) != ER_NO_SUCH_TABLE) {
         if (error != NULL)
             *error = cause;
@@ -352,12 +354,13 @@ bool sql_query_step(struct sql_query *query, bool *out_has_row, struct error *er
     *out_has_row = result != MYSQL_NO_DATA;
     for (unsigned i = 0; *out_has_row && i < mysql_stmt_field_count(statement); i++) {
         struct sql_value *value = &database->columns[i];
-        if (value->is_integer) {
-            value->integer = database->are_null[i] ? 0 : value->integer;
-            continue;
+        if (database->are_null[i]) {
+            value->integer = 0;
+            value->size = 0;
         }
-        size_t size = database->are_null[i] ? 0 : value->size;
-        database->texts[i][size < SQL_TEXT_SIZE ? size : SQL_TEXT_SIZE - 1] = '\0';
+        if (value->is_integer)
+            continue;
+        database->texts[i][value->size < SQL_TEXT_SIZE ? value->size : SQL_TEXT_SIZE - 1] = '\0';
         value->text = database->texts[i];
     }
     return true;
@@ -387,7 +390,7 @@ int64_t sql_query_integer(struct sql_query *query, unsigned column)
 bool sql_query_copy_text(struct sql_query *query, unsigned column, char *out_text, size_t size)
 {
     bool fits = text_copy(out_text, size, sql_query_text(query, column));
-    return fits && query->database->columns[column].size < SQL_TEXT_SIZE;
+    return fits && query->database->columns[column].size == strlen(out_text);
 }
 
 /* ---- Transactions ---- */

@@ -134,7 +134,7 @@ MUST_CHECK bool sql_query_run(struct sql_query *query, int64_t *out_changes, str
 /* Of the row that was stepped to, valid until the next step or finish. */
 const char *sql_query_text(struct sql_query *query, unsigned column); /* NULL is "" */
 int64_t sql_query_integer(struct sql_query *query, unsigned column);
-/* False where the text was cut: the column holds more than fits. */
+/* False where the text was cut: the column holds more than fits, or a NUL. */
 bool sql_query_copy_text(struct sql_query *query, unsigned column, char *out_text, size_t size);
 
 /* What is read in it is still so at its commit, where it was read FOR UPDATE. */

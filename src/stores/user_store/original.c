@@ -30,7 +30,8 @@ bool original_put_aside(struct sql_database *database, struct error *error)
         "  WHERE table_schema = DATABASE() AND table_name = 'user'),"
         " (SELECT count(*) FROM information_schema.columns"
         "  WHERE table_schema = DATABASE() AND table_name = 'user'"
-        "  AND column_name IN ('id', 'email', 'password')),"
+        "  AND (column_name IN ('email', 'password')"
+        "  OR (column_name = 'id' AND data_type IN ('smallint', 'mediumint', 'int', 'bigint')))),"
         " (SELECT count(*) FROM information_schema.columns"
         "  WHERE table_schema = DATABASE() AND table_name = 'user'"
         "  AND column_name = 'password_hash'),"
@@ -120,9 +121,7 @@ bool original_accounts_next(struct original_accounts *accounts, int64_t after_ke
     if (!sql_query_copy_text(&query, 1, out_account->email, sizeof out_account->email))
         out_account->email[0] = '\0';
     if (!sql_query_copy_text(&query, 2, out_account->password, sizeof out_account->password))
-        return error_set(error, ERROR_BAD_INPUT,
-                         "account %" PRId64 " in user_original: its password is too long",
-                         out_account->key);
+        out_account->password[0] = '\0';
     return true;
 }
 

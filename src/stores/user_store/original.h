@@ -21,7 +21,8 @@ struct original_accounts;
 
 struct original_account {
     int64_t key;
-    char email[CLAIMS_EMAIL_SIZE]; /* as it stands there; "": too long for ours */
+    /* As they stand there; "": none, or one that is too long for ours, or holds a NUL. */
+    char email[CLAIMS_EMAIL_SIZE];
     char password[ORIGINAL_PASSWORD_SIZE];
 };
 

@@ -77,8 +77,25 @@ static void cleaning_leaves_what_people_can_read(void **state)
     ASSERT_CLEANED("gr\xc3\xbcn \xf0\x9f\x8e\xb5", "gr\xc3\xbcn \xf0\x9f\x8e\xb5");
     ASSERT_CLEANED("a\xff\xc3z", "a\xef\xbf\xbd\xef\xbf\xbdz");
     ASSERT_CLEANED("a\0b\r\n\x1b[31m\x7f\xc2\x9bz", "ab[31mz");
+    ASSERT_CLEANED("a\xc2\x85"
+                   "b\xe2\x80\xa8"
+                   "c\xe2\x80\xa9"
+                   "d",
+                   "abcd"); /* ends of lines */
     /* Right-to-left override: "gpj.exe" shown as "exe.jpg". */
     ASSERT_CLEANED("x\xe2\x80\xaegpj.exe\xe2\x81\xa6\xd8\x9c", "xgpj.exe");
+}
+
+static void what_cleaning_would_leave_is_clean(void **state)
+{
+    (void)state;
+    assert_true(text_is_clean("", 0));
+    assert_true(text_is_clean("gr\xc3\xbcn", 5));
+    assert_false(text_is_clean("gr\xc3\xbcn", 3));
+    assert_false(text_is_clean("a\0b", 3));
+    assert_false(text_is_clean("a\xe2\x80\xa8"
+                               "b",
+                               5));
 }
 
 static void cleaning_that_does_not_fit_adds_nothing(void **state)
@@ -267,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_mistyped_name_finds_its_nearest),
         cmocka_unit_test(only_rfc_3629_is_utf8),
         cmocka_unit_test(cleaning_leaves_what_people_can_read),
+        cmocka_unit_test(what_cleaning_would_leave_is_clean),
         cmocka_unit_test(cleaning_that_does_not_fit_adds_nothing),
         cmocka_unit_test(a_count_is_digits_and_nothing_else),
         cmocka_unit_test(durations_and_sizes_need_a_unit),

@@ -77,6 +77,7 @@ static void malformed_messages_say_what_is_wrong(void **state)
         {"{\"video_fid\":\"" VIDEO "\",\"conversion_id\":\"x\",\"username\":\"a\"}",
          "\"conversion_id\""},
         {"{\"video_fid\":\"" VIDEO "\",\"username\":\"a\\r\\nBcc: b\"}", "control"},
+        {"{\"video_fid\":\"" VIDEO "\",\"username\":\"a\\u2028Bcc: b\"}", "control"},
         {"{\"video_fid\":\"" VIDEO "\",\"username\":null}", "username"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(table); i++) {

@@ -218,14 +218,6 @@ static bool do_update(struct error *error)
     return mongodb_update(peer.mongodb, &things, &filter, &update, NULL, error);
 }
 
-static bool do_upsert(struct error *error)
-{
-    CLEANUP(bson_destroy) bson_t filter = BSON_INITIALIZER;
-    CLEANUP(bson_destroy) bson_t update = BSON_INITIALIZER;
-    set_field(&update);
-    return mongodb_upsert(peer.mongodb, &things, &filter, &update, error);
-}
-
 static bool do_modify(struct error *error)
 {
     CLEANUP(bson_destroy) bson_t filter = BSON_INITIALIZER;
@@ -233,6 +225,15 @@ static bool do_modify(struct error *error)
     CLEANUP(bson_destroy) bson_t changed = BSON_INITIALIZER;
     set_field(&update);
     return mongodb_modify(peer.mongodb, &things, &filter, &update, &changed, error);
+}
+
+static bool do_modify_or_insert(struct error *error)
+{
+    CLEANUP(bson_destroy) bson_t filter = BSON_INITIALIZER;
+    CLEANUP(bson_destroy) bson_t update = BSON_INITIALIZER;
+    CLEANUP(bson_destroy) bson_t changed = BSON_INITIALIZER;
+    set_field(&update);
+    return mongodb_modify_or_insert(peer.mongodb, &things, &filter, &update, &changed, error);
 }
 
 static bool do_delete_one(struct error *error)
@@ -276,8 +277,8 @@ static const struct operation {
     {"insert", do_insert, false},
     {"insert", do_insert_many, false},
     {"update", do_update, false},
-    {"update", do_upsert, false},
     {"findAndModify", do_modify, false},
+    {"findAndModify", do_modify_or_insert, false},
     {"delete", do_delete_one, false},
     {"delete", do_delete_all, false},
     {"createIndexes", do_create_index, false},

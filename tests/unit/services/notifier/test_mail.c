@@ -88,6 +88,8 @@ static void what_is_no_address_is_refused(void **state)
         "\"a\"@example.org",
         "a@example.org>",
         "a\xff@example.org",
+        "a\xe2\x80\xa8@example.org",
+        "A\xc2\x85 <a@example.org>",
         "a(comment)@example.org",
     };
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
