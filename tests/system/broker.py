@@ -175,16 +175,6 @@ class Host:
         self.broker.api("DELETE", f"vhosts/{urllib.parse.quote(self.name, safe='')}")
 
 
-@contextlib.contextmanager
-def host_on(broker, name, folder):
-    made = Host(broker, "".join(c if c.isalnum() else "-" for c in name)[:60])
-    made.migrate(folder / "migrated")
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 class Handle:
     """One handle of a queue in a process of its own: tests/support/messages.c."""
 

@@ -1,4 +1,5 @@
 import pathlib
+import re
 import signal
 import sys
 
@@ -6,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import broker as broker_module  # noqa: E402
 import conversion  # noqa: E402
 import served as served_module  # noqa: E402
 import workshop as workshop_module  # noqa: E402
@@ -26,6 +28,27 @@ def workshop(tmp_path):
     made = workshop_module.Workshop(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def broker(request, tmp_path_factory):
+    """RabbitMQ, for all tests of a file; its HEARTBEAT_S, if it has one, is the broker's."""
+    heartbeat_s = getattr(request.module, "HEARTBEAT_S", None)
+    configuration = [] if heartbeat_s is None else [f"heartbeat = {heartbeat_s}"]
+    made = broker_module.Broker(tmp_path_factory.mktemp("rabbitmq"), configuration)
+    yield made.start()
+    made.stop()
+
+
+@pytest.fixture
+def host(broker, request, tmp_path):
+    """A virtual host of the test's own, with our queues."""
+    made = broker_module.Host(broker, re.sub(r"\W|_", "-", request.node.name)[:60])
+    try:
+        made.migrate(tmp_path / "migrated")
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

@@ -3,29 +3,10 @@
 import json
 import time
 
-import pika
-import pytest
-
-from broker import Broker, host_on
 from workshop import wait_for
 
 HEARTBEAT_S = 2
 VIDEO = {"video_fid": "66f000000000000000000001", "mp3_fid": None, "username": "a@example.org"}
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    made = Broker(
-        tmp_path_factory.mktemp("rabbitmq"), configuration=[f"heartbeat = {HEARTBEAT_S}"]
-    )
-    yield made.start()
-    made.stop()
-
-
-@pytest.fixture
-def host(broker, request, tmp_path):
-    with host_on(broker, request.node.name, tmp_path) as made:
-        yield made
 
 
 # ---- Faults ----

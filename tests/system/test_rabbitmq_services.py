@@ -5,31 +5,13 @@ import os
 import signal
 import time
 
-import pytest
-
 import media
-from broker import Broker, host_on
 from workshop import wait_for
 
 HEARTBEAT_S = 6
 # So that what happens soon happens by a message.
 PATIENT = {"recovery.look_interval": "5m", "recovery.lease": "2m"}
 NAMELESS = {"mp3_fid": None, "username": "a@example.org"}
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    made = Broker(
-        tmp_path_factory.mktemp("rabbitmq"), configuration=[f"heartbeat = {HEARTBEAT_S}"]
-    )
-    yield made.start()
-    made.stop()
-
-
-@pytest.fixture
-def host(broker, request, tmp_path):
-    with host_on(broker, request.node.name, tmp_path) as made:
-        yield made
 
 
 def start(workshop, host, name, **options):

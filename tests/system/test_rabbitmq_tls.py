@@ -3,25 +3,12 @@
 import pytest
 
 from authority import Authority, Shown
-from broker import Broker, Handle, host_on
+from broker import Handle
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    made = Broker(tmp_path_factory.mktemp("rabbitmq"))
-    yield made.start()
-    made.stop()
-
-
-@pytest.fixture
-def host(broker, request, tmp_path):
-    with host_on(broker, request.node.name, tmp_path) as made:
-        yield made
 
 
 def refusal(**options):
