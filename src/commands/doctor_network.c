@@ -68,23 +68,14 @@ enum doctor_verdict doctor_check_auth(struct doctor *doctor)
 
 /* ---- Encryption ---- */
 
-/* Of "host:port", with or without a path after it. */
-static bool is_loopback(const char *host)
+/* Of "host:port" or "[v6]:port", with or without a path after it. */
+static bool is_loopback(const char *address)
 {
-    static const char *const ends[] = {"", ":", "/"};
-    static const char *const names[] = {"localhost", "[::1]"};
-    if (text_starts_with(host, "127."))
-        return true;
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        size_t size = strlen(names[i]);
-        if (strncmp(host, names[i], size) != 0)
-            continue;
-        for (size_t j = 0; j < ARRAY_COUNT(ends); j++) {
-            if (host[size] == ends[j][0])
-                return true;
-        }
-    }
-    return false;
+    struct server_uri uri = {0};
+    bool is_v6 = address[0] == '[';
+    const char *host = is_v6 ? address + 1 : address;
+    snprintf(uri.host, sizeof uri.host, "%.*s", (int)strcspn(host, is_v6 ? "]" : ":/"), host);
+    return server_uri_is_loopback(&uri);
 }
 
 static bool is_plain_to_others(const char *url)

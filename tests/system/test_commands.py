@@ -529,6 +529,7 @@ def nothing(_):
         (nothing, ["gateway.auth_url=https://localhost:1"], "auth", "localhost:1"),
         (nothing, ["gateway.listen=0.0.0.0:8080"], "encryption", "https://"),
         (nothing, ["gateway.public_url=http://deck.example"], "encryption", "http://deck.example"),
+        (nothing, ["gateway.public_url=http://127.deck.example"], "encryption", "127.deck.example"),
     ],
 )
 def test_what_is_broken_is_found_with_advice(served, spoil, options, check, words):
