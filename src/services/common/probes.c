@@ -109,15 +109,18 @@ static const struct metric_family families[] = {
     {0},
 };
 
+static const enum conversion_role roles[] = {CONVERSION_DUE_CONVERT, CONVERSION_DUE_NOTIFY,
+                                             CONVERSION_DUE_CLEAN};
+
 /* A gauge whose store does not answer keeps its last value; /readyz says why. */
 static void collect_asked(struct metrics *metrics)
 {
     struct error error = {0};
-    for (size_t i = 0; i < probes.plan.role_count; i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(roles); i++) {
         double seconds;
-        const char *role = conversion_role_name(probes.plan.roles[i]);
+        const char *role = conversion_role_name(roles[i]);
         if (open_records(&error) &&
-            records_overdue_seconds(probes.records, probes.plan.roles[i], &seconds, &error))
+            records_overdue_seconds(probes.records, roles[i], &seconds, &error))
             metrics_set(metrics, &families[OVERDUE], &role, seconds);
     }
     uint64_t length;

@@ -1,14 +1,13 @@
 #pragma once
 
 /* What the operations port of a service asks of the stores: readiness by name, and the gauges that
- * are read when they are asked for (tapedeck_overdue_seconds, tapedeck_queue_length). Handles of
- * their own, since the port has threads of its own.
+ * are read when they are asked for (tapedeck_overdue_seconds of every role, since whoever has it
+ * may not run; tapedeck_queue_length). Handles of their own, since the port has threads of its own.
  *
  * One of them a process. */
 
 #include "base/error.h"
 #include "config/config.h"
-#include "model/conversion.h"
 #include "net/ops.h"
 #include "stores/job_queue/job_queue.h"
 
@@ -17,9 +16,7 @@
  * it can work with. */
 struct probes_plan {
     bool uses_blobs;
-    enum job_queue_name queue;         /* that it takes from */
-    const enum conversion_role *roles; /* whose overdue records it shows */
-    size_t role_count;                 /* at most 3 */
+    enum job_queue_name queue; /* that it takes from */
 };
 
 /* Registers with ops; `config` must outlive probes_close(). The stores are opened when they are

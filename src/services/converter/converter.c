@@ -12,13 +12,9 @@
 /* Of the drain, for the messages about what ended in it. */
 #define PUBLISH_LAST_MS 1000
 
-static const enum conversion_role roles[] = {CONVERSION_DUE_CONVERT, CONVERSION_DUE_CLEAN};
-
 static const struct probes_plan plan = {
     .uses_blobs = true,
     .queue = JOB_QUEUE_VIDEO,
-    .roles = roles,
-    .role_count = ARRAY_COUNT(roles),
 };
 
 enum { ENDED, SECONDS, MEDIA_SECONDS };

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "services/converter/job_internal.h"
+#include <string.h>
 
 #define DISCARD_TRIES 5
 #define DISCARD_RETRY_MS 500
@@ -219,8 +220,12 @@ static void log_end(const struct job *job, const struct job_report *report,
         FIELD_REAL("seconds", report->seconds),
         FIELD_REAL("media_seconds", report->media_seconds),
     };
-    log_write(lines[report->outcome].level, lines[report->outcome].event, fields,
-              ARRAY_COUNT(fields));
+    /* The operator has been told, as its owner reads: the store has lost it, or is another than the
+     * gateway's. */
+    bool is_lost = report->outcome == JOB_FAILED &&
+                   strcmp(record->error.code, FAILURE_UNREADABLE_VIDEO.code) == 0;
+    log_write(is_lost ? LOG_LEVEL_ERROR : lines[report->outcome].level,
+              lines[report->outcome].event, fields, ARRAY_COUNT(fields));
 }
 
 struct job_report job_run(const struct job_tools *tools, struct conversion *record)

@@ -71,12 +71,9 @@ static bool check_auth(void *context, struct error *error)
     return tokens_check(gateway->tokens, error);
 }
 
-static const enum conversion_role roles[] = {CONVERSION_DUE_CLEAN};
 static const struct probes_plan plan = {
     .uses_blobs = true,
     .queue = JOB_QUEUE_VIDEO,
-    .roles = roles,
-    .role_count = ARRAY_COUNT(roles),
 };
 
 void gateway_metrics_open(struct gateway *gateway, struct ops *ops)

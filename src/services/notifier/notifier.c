@@ -55,12 +55,8 @@ const struct config_option notifier_options[] = {
     {0},
 };
 
-static const enum conversion_role roles[] = {CONVERSION_DUE_NOTIFY};
-
 static const struct probes_plan plan = {
     .queue = JOB_QUEUE_MP3,
-    .roles = roles,
-    .role_count = ARRAY_COUNT(roles),
 };
 
 static const struct metric_family families[] = {
