@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "stores/shared/sql.h"
 #include "stores/user_store/mysql.h"
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,9 @@ struct look {
     struct doctor *doctor;
     struct sql_database database;
     size_t finding_count, database_count;
+    unsigned rights; /* of those needed, a bit for each that a grant gives */
     bool is_grave;
+    bool has_unread; /* rights of a role, or of a line that was cut */
 };
 
 static void look_finish(struct look *look)
@@ -194,24 +197,91 @@ enum doctor_verdict doctor_check_mysql_tls(struct doctor *doctor)
 
 /* ---- What our account may do ---- */
 
+static const struct {
+    const char *right, *table;
+} needed[] = {
+    {"SELECT", "user"}, {"INSERT", "user"},           {"UPDATE", "user"},
+    {"DELETE", "user"}, {"SELECT", "schema_version"},
+};
+
 /* "GRANT SELECT, INSERT ON `tapedeck`.`user` TO …": each right, where it is. */
+static bool is_right(size_t number, const char *right, size_t size)
+{
+    return strlen(needed[number].right) == size && strncmp(needed[number].right, right, size) == 0;
+}
+
+static bool is_table(const struct look *look, size_t number, const char *place)
+{
+    char needed_at[2 * SERVER_URI_PART_SIZE];
+    snprintf(needed_at, sizeof needed_at, "`%s`.`%s`", look->database.server.uri.path,
+             needed[number].table);
+    return strcmp(place, needed_at) == 0;
+}
+
 static bool is_needed(const struct look *look, const char *right, size_t size, const char *place)
 {
-    static const struct {
-        const char *right, *table;
-    } needed[] = {
-        {"SELECT", "user"}, {"INSERT", "user"},           {"UPDATE", "user"},
-        {"DELETE", "user"}, {"SELECT", "schema_version"},
-    };
-    const char *database = look->database.server.uri.path;
     for (size_t i = 0; i < ARRAY_COUNT(needed); i++) {
-        char needed_at[2 * SERVER_URI_PART_SIZE];
-        snprintf(needed_at, sizeof needed_at, "`%s`.`%s`", database, needed[i].table);
-        if (strlen(needed[i].right) == size && strncmp(needed[i].right, right, size) == 0 &&
-            strcmp(place, needed_at) == 0)
+        if (is_right(i, right, size) && is_table(look, i, place))
             return true;
     }
     return size == strlen("USAGE") && strncmp(right, "USAGE", size) == 0; /* none at all */
+}
+
+/* "`tapedeck`.*", with _ and % as in LIKE: it is a right to our tables too. "*.*" matches as well.
+ */
+static bool is_whole_database(const struct look *look, const char *place)
+{
+    char pattern[512];
+    size_t size = 0;
+    size_t place_size = strlen(place);
+    if (place_size < 2 || strcmp(place + place_size - 2, ".*") != 0)
+        return false;
+    for (const char *at = place; *at != '.' && size < sizeof pattern - 1; at++) {
+        char letter = *at;
+        if (letter == '`')
+            continue;
+        if (letter == '\\' && at[1] != '\0')
+            letter = *++at;
+        else if (letter == '%')
+            letter = '*';
+        else if (letter == '_')
+            letter = '?';
+        pattern[size++] = letter;
+    }
+    pattern[size] = '\0';
+    return fnmatch(pattern, look->database.server.uri.path, FNM_NOESCAPE) == 0;
+}
+
+static void note_right(struct look *look, const char *right, size_t size, const char *place)
+{
+    bool is_each = text_starts_with(right, "ALL PRIVILEGES");
+    for (size_t i = 0; i < ARRAY_COUNT(needed); i++) {
+        if ((is_each || is_right(i, right, size)) &&
+            (is_table(look, i, place) || is_whole_database(look, place)))
+            look->rights |= 1U << i;
+    }
+}
+
+static void note_rights(struct look *look, const char *rights, const char *place)
+{
+    for (;;) {
+        size_t size = strcspn(rights, ",");
+        note_right(look, rights, size, place);
+        if (rights[size] == '\0')
+            return;
+        rights += size + strspn(rights + size, ", ");
+    }
+}
+
+static void note_missing(struct look *look)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(needed) && !look->has_unread; i++) {
+        if ((look->rights & 1U << i) != 0)
+            continue;
+        add_finding(look, "the account needs %s on `%s`, and does not have it", needed[i].right,
+                    needed[i].table);
+        look->is_grave = true;
+    }
 }
 
 static bool are_needed(const struct look *look, const char *rights, const char *place)
@@ -237,7 +307,7 @@ static void note_grant(struct look *look, const char *line, const char *unused)
         return;
     if (to == NULL) { /* the line was cut */
         add_finding(look, "the account has more rights than can be read here");
-        look->is_grave = true;
+        look->has_unread = look->is_grave = true;
         return;
     }
     *to = '\0';
@@ -245,11 +315,13 @@ static void note_grant(struct look *look, const char *line, const char *unused)
     char *on = strstr(text, " ON ");
     if (on == NULL) {
         add_finding(look, "the account has the role %.60s", text + strlen("GRANT "));
+        look->has_unread = true;
         return;
     }
     *on = '\0';
     const char *rights = text + strlen("GRANT ");
     const char *place = on + strlen(" ON ");
+    note_rights(look, rights, place);
     if (are_needed(look, rights, place) && !may_give)
         return;
     add_finding(look, "the account needs no %.40s%s on %.60s%s", rights,
@@ -315,8 +387,10 @@ static bool examine_login(struct look *look, struct error *error)
         add_finding(look, "anybody gets in: there is an anonymous account without a password");
         look->is_grave = true;
     }
-    return examine_migration(look, error) && ask(look, GRANTS, NULL, note_grant, error) &&
-           ask(look, DATABASES, NULL, note_database, error);
+    if (!examine_migration(look, error) || !ask(look, GRANTS, NULL, note_grant, error))
+        return false;
+    note_missing(look);
+    return ask(look, DATABASES, NULL, note_database, error);
 }
 
 enum doctor_verdict doctor_check_mysql_login(struct doctor *doctor)

@@ -418,6 +418,47 @@ def test_doctor_sees_any_right_too_many(secured, deck, rights, place, verdict, w
     assert line.startswith(verdict) and words in line, shown
 
 
+RIGHTS = (
+    ("user", "SELECT"), ("user", "INSERT"), ("user", "UPDATE"), ("user", "DELETE"),
+    ("schema_version", "SELECT"),
+)
+
+
+@pytest.mark.parametrize("missing", range(len(RIGHTS)))
+def test_doctor_names_a_right_that_is_missing(fresh, tmp_path, missing):
+    """One that everybody's first look goes without, too: a login only reads."""
+    sql = fresh.server.sql
+    sql("CREATE DATABASE IF NOT EXISTS less;"
+        "CREATE USER IF NOT EXISTS less@'127.0.0.1' IDENTIFIED BY 'p';"
+        "GRANT ALL ON less.* TO less@'127.0.0.1'")
+    deck = Deck(tmp_path, accounts=())
+    arguments = [
+        "--set", "stores.users=mysql",
+        "--set", f"mysql.uri=mysql://less:p@127.0.0.1:{fresh.server.port}/less",
+    ]
+    try:
+        assert deck.command("migrate", *arguments).returncode == OK
+        wide = deck.command("doctor", "auth", *arguments).stdout
+        sql("REVOKE ALL ON less.* FROM less@'127.0.0.1'")
+        for i, (table, right) in enumerate(RIGHTS):
+            if i != missing:
+                sql(f"GRANT {right} ON less.{table} TO less@'127.0.0.1'")
+        result = deck.command("doctor", "auth", *arguments)
+    finally:
+        sql("DROP DATABASE less; DROP USER less@'127.0.0.1'")
+        deck.close()
+    assert "does not have it" not in wide
+    table, right = RIGHTS[missing]
+    assert result.returncode == FAILED
+    if right == "SELECT":  # nothing works at all, and the server says why
+        assert "SELECT command denied" in lines_of(result.stdout, "accounts   "), result.stdout
+        return
+    login = lines_of(result.stdout, "mysql login")
+    assert login.startswith("FAILED"), result.stdout
+    assert f"the account needs {right} on `{table}`, and does not have it" in login
+    assert login.count("does not have it") == 1
+
+
 def test_doctor_names_what_falls_short(fresh, tmp_path):
     sql = fresh.server.sql
     sql("CREATE DATABASE IF NOT EXISTS wide;"
