@@ -7,36 +7,51 @@
 #include <stdio.h>
 
 static const char help[] =
-    "usage: tapedeck doctor [--orphans]\n\n"
+    "usage: tapedeck doctor [SERVICE...] [--orphans]\n\n"
     "Checks everything that the configuration names: the data folder and its disk, each store and\n"
     "its schema, mail, auth and its keys, the confined worker, the clock, and whether passwords "
     "travel\n"
     "unencrypted. Says what to do about each failure; the exit status is 1 if there is one. To be\n"
     "run as the user that the services run as; changes nothing that is there.\n\n"
+    "SERVICE    gateway, auth, converter or notifier: only what this one needs, for a machine of "
+    "a\n"
+    "           cluster whose configuration is its alone\n"
     "--orphans  compares blobs and records both ways instead, and lists those that have no other.\n"
     "           Reads every record: minutes where there are millions\n\n"
-    "Example:\n"
-    "  tapedeck doctor --config /etc/tapedeck.ini\n";
+    "Examples:\n"
+    "  tapedeck doctor --config /etc/tapedeck.ini\n"
+    "  tapedeck doctor converter --config /etc/tapedeck.ini\n";
+
+static const struct {
+    const char *name;
+    unsigned service;
+} services[] = {
+    {"gateway", DOCTOR_GATEWAY},
+    {"auth", DOCTOR_AUTH},
+    {"converter", DOCTOR_CONVERTER},
+    {"notifier", DOCTOR_NOTIFIER},
+};
 
 static const struct {
     const char *name;
     doctor_check *check;
+    unsigned services; /* that stand on it */
 } checks[] = {
-    {"data folder", doctor_check_data_folder}, /* first: the others need to know */
-    {"disk", doctor_check_disk},
-    {"clock", doctor_check_clock},
-    {"sandbox", doctor_check_sandbox},
-    {"records", doctor_check_records},
-    {"blobs", doctor_check_blobs},
-    {"queue", doctor_check_queue},
-    {"accounts", doctor_check_users},
-    {"mysql tls", doctor_check_mysql_tls},
-    {"mysql login", doctor_check_mysql_login},
-    {"mysql host", doctor_check_mysql_host},
-    {"mail", doctor_check_mail},
-    {"keys", doctor_check_keys},
-    {"auth", doctor_check_auth},
-    {"encryption", doctor_check_encryption},
+    {"data folder", doctor_check_data_folder, DOCTOR_ALL}, /* first: the others need to know */
+    {"disk", doctor_check_disk, DOCTOR_ALL},
+    {"clock", doctor_check_clock, DOCTOR_ALL},
+    {"sandbox", doctor_check_sandbox, DOCTOR_CONVERTER},
+    {"records", doctor_check_records, DOCTOR_ALL & ~DOCTOR_AUTH},
+    {"blobs", doctor_check_blobs, DOCTOR_GATEWAY | DOCTOR_CONVERTER},
+    {"queue", doctor_check_queue, DOCTOR_ALL & ~DOCTOR_AUTH},
+    {"accounts", doctor_check_users, DOCTOR_AUTH},
+    {"mysql tls", doctor_check_mysql_tls, DOCTOR_AUTH},
+    {"mysql login", doctor_check_mysql_login, DOCTOR_AUTH},
+    {"mysql host", doctor_check_mysql_host, DOCTOR_AUTH},
+    {"mail", doctor_check_mail, DOCTOR_NOTIFIER},
+    {"keys", doctor_check_keys, DOCTOR_GATEWAY | DOCTOR_AUTH},
+    {"auth", doctor_check_auth, DOCTOR_GATEWAY},
+    {"encryption", doctor_check_encryption, DOCTOR_ALL},
 };
 
 enum doctor_verdict doctor_say(struct doctor *doctor, enum doctor_verdict verdict,
@@ -56,7 +71,7 @@ enum doctor_verdict doctor_fail(struct doctor *doctor, const struct error *error
     return doctor_say(doctor, DOCTOR_FAILED, "%s", error->text);
 }
 
-static int check_all(const struct session *session)
+static int check_for(const struct session *session, unsigned wanted)
 {
     static const char *const words[] = {
         [DOCTOR_OK] = "ok",
@@ -64,9 +79,11 @@ static int check_all(const struct session *session)
         [DOCTOR_WARNING] = "warning",
         [DOCTOR_FAILED] = "FAILED",
     };
-    struct doctor doctor = {.session = session};
+    struct doctor doctor = {.session = session, .services = wanted};
     size_t failed = 0;
     for (size_t i = 0; i < ARRAY_COUNT(checks); i++) {
+        if ((checks[i].services & wanted) == 0)
+            continue;
         doctor.found[0] = doctor.advice[0] = '\0';
         enum doctor_verdict verdict = checks[i].check(&doctor);
         failed += verdict == DOCTOR_FAILED;
@@ -95,7 +112,10 @@ int doctor_run(const struct invocation *invocation)
     if (!session_open(invocation, help, &session, &status))
         return status;
     bool compares = session_take_flag(&session, "--orphans");
-    if (!session_has_arguments(&session, 0, "tapedeck doctor [--orphans]"))
+    unsigned wanted = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(services); i++)
+        wanted |= session_take_flag(&session, services[i].name) ? services[i].service : 0;
+    if (!session_has_arguments(&session, 0, "tapedeck doctor [SERVICE...] [--orphans]"))
         return COMMAND_USAGE;
-    return compares ? compare(&session) : check_all(&session);
+    return compares ? compare(&session) : check_for(&session, wanted != 0 ? wanted : DOCTOR_ALL);
 }

@@ -14,8 +14,18 @@ enum doctor_verdict {
 
 #define DOCTOR_TEXT_SIZE 1000
 
+/* Whom something is for. */
+enum {
+    DOCTOR_GATEWAY = 1,
+    DOCTOR_AUTH = 2,
+    DOCTOR_CONVERTER = 4,
+    DOCTOR_NOTIFIER = 8,
+    DOCTOR_ALL = 15,
+};
+
 struct doctor {
     const struct session *session; /* borrowed */
+    unsigned services;             /* that this machine is to run */
     bool has_data;                 /* data.dir is there, and may be touched by this user */
     char found[DOCTOR_TEXT_SIZE];  /* by the last check: what it saw, or what was wrong */
     char advice[DOCTOR_TEXT_SIZE]; /* what to do about it; "": nothing */
@@ -41,7 +51,7 @@ doctor_check doctor_check_keys, doctor_check_auth, doctor_check_encryption;
 
 /* Of a store by its options. */
 bool doctor_is_embedded(const struct doctor *doctor, const struct config_option *options);
-/* Whether any store is. */
+/* Whether any store of these services is. */
 bool doctor_needs_data(const struct doctor *doctor);
 /* Of a store by its options: opening an embedded one can make its files, which must be its user's.
  */

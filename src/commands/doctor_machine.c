@@ -113,6 +113,9 @@ enum doctor_verdict doctor_check_data_folder(struct doctor *doctor)
         error_set_errno(&error, errno, "%.200s", path);
         if (!doctor_needs_data(doctor))
             return doctor_say(doctor, DOCTOR_SKIPPED, "all stores are on servers");
+        if (doctor->services != DOCTOR_ALL)
+            return doctor_fail(doctor, &error,
+                               "A service of a cluster has its stores on servers: stores.*.");
         return doctor_fail(doctor, &error,
                            "`tapedeck serve` and `tapedeck migrate` make it; check data.dir.");
     }

@@ -6,6 +6,7 @@
 #include "commands/data_lock.h"
 #include "commands/serve_plan.h"
 #include "net/http_client.h"
+#include "services/common/gateway_key.h"
 #include "services/gateway/settings.h"
 #include "stores/job_queue/job_queue.h"
 #include "stores/job_queue/rabbitmq_settings.h"
@@ -34,8 +35,30 @@ static bool find_auth(const struct doctor *doctor, char out_url[FILE_PATH_SIZE],
         return false;
     if (is_served && !config_is_given(config, "auth.listen"))
         return serve_plan_auth_url(data, out_url, error);
-    bool is_expected = is_served || config_is_given(config, "gateway.auth_url");
+    bool is_expected =
+        is_served || doctor->services != DOCTOR_ALL || config_is_given(config, "gateway.auth_url");
     return file_path(out_url, error, "%s", is_expected ? settings.auth_url : "");
+}
+
+/* Whether auth knows the gateways' secret; true where this machine has none yet, or one that cannot
+ * be read, which is told elsewhere. */
+static bool is_secret_known(const struct doctor *doctor, struct http_client *client,
+                            struct error *error)
+{
+    char key[GATEWAY_KEY_SIZE];
+    char header[sizeof GATEWAY_KEY_HEADER + sizeof key + 4];
+    CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
+    const struct http_client_call call = {
+        .method = "GET",
+        .path = "/revocations",
+        .headers = (const char *const[]){header, NULL},
+    };
+    if (!gateway_key_read(doctor->session->config, key, NULL))
+        return true;
+    snprintf(header, sizeof header, "%s: %s", GATEWAY_KEY_HEADER, key);
+    if (!http_client_do(client, &call, &answer, error))
+        return false;
+    return answer.status != 403 || error_set(error, ERROR_DENIED, "%s", GATEWAY_KEY_REFUSED);
 }
 
 enum doctor_verdict doctor_check_auth(struct doctor *doctor)
@@ -48,7 +71,8 @@ enum doctor_verdict doctor_check_auth(struct doctor *doctor)
     CLEANUP(http_client_answer_finish) struct http_client_answer answer = {0};
     struct http_client_options options = {.base_url = url, .timeout_ms = TIMEOUT_MS};
     http_client_prepare();
-    if (!doctor->has_data && !config_is_given(doctor->session->config, "gateway.auth_url"))
+    if (!doctor->has_data && doctor->services == DOCTOR_ALL &&
+        !config_is_given(doctor->session->config, "gateway.auth_url"))
         return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
     if (!find_auth(doctor, url, &error))
         return doctor_fail(doctor, &error, advice);
@@ -63,6 +87,12 @@ enum doctor_verdict doctor_check_auth(struct doctor *doctor)
                   "%.200s answers %d to what auth would give its keys to", url, answer.status);
         return doctor_fail(doctor, &error, advice);
     }
+    if (!is_secret_known(doctor, client, &error))
+        return doctor_fail(doctor, &error,
+                           error.kind == ERROR_DENIED
+                               ? "Until then the gateway answers 503. Copy the file from auth's "
+                                 "machine: it is read anew each time."
+                               : advice);
     return doctor_say(doctor, DOCTOR_OK, "answers at %.300s", url);
 }
 

@@ -27,11 +27,22 @@ bool doctor_is_embedded(const struct doctor *doctor, const struct config_option 
 
 bool doctor_needs_data(const struct doctor *doctor)
 {
-    return doctor_is_embedded(doctor, record_store_options) ||
-           doctor_is_embedded(doctor, blob_store_options) ||
-           doctor_is_embedded(doctor, job_queue_options) ||
-           doctor_is_embedded(doctor, user_store_options) ||
-           doctor_is_embedded(doctor, mail_sender_options);
+    static const struct {
+        const struct config_option *options;
+        unsigned services;
+    } stores[] = {
+        {record_store_options, DOCTOR_ALL & ~DOCTOR_AUTH},
+        {blob_store_options, DOCTOR_GATEWAY | DOCTOR_CONVERTER},
+        {job_queue_options, DOCTOR_ALL & ~DOCTOR_AUTH},
+        {user_store_options, DOCTOR_AUTH},
+        {mail_sender_options, DOCTOR_NOTIFIER},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(stores); i++) {
+        if ((stores[i].services & doctor->services) != 0 &&
+            doctor_is_embedded(doctor, stores[i].options))
+            return true;
+    }
+    return false;
 }
 
 bool doctor_may_open(const struct doctor *doctor, const struct config_option *options)

@@ -146,6 +146,13 @@ def test_a_gateway_that_never_saw_auth_admits_nobody(deck):
     assert status_of(deck.client()) == 200
 
 
+def examine(deck, key):
+    return deck.command(
+        "doctor", "gateway", "--set", f"gateway.auth_url={deck.auth_url}",
+        "--set", f"auth.gateway_key_file={key}",
+    ).stdout
+
+
 def test_a_gateway_whose_secret_is_wrong_admits_nobody(deck, tmp_path):
     deck.start_auth()
     (tmp_path / "other.key").write_text("x" * 64 + "\n")
@@ -155,7 +162,13 @@ def test_a_gateway_whose_secret_is_wrong_admits_nobody(deck, tmp_path):
         f"{deck.url}/v1/conversions", headers={"Authorization": f"Bearer {token}"}
     )
     expect(answer, 503, "auth_unavailable")
-    assert "/revocations" in readiness(deck).text
+    assert "auth does not know this gateway's secret" in readiness(deck).text
+    # Not only once auth had time to start: this will not pass.
+    assert "auth does not know this gateway's secret" in deck.gateway.log()
+    assert "auth does not know this gateway's secret" in examine(deck, tmp_path / "other.key")
+    (tmp_path / "other.key").write_text((deck.data / "gateway.key").read_text())
+    wait_for(lambda: readiness(deck).status_code == 200, what="readiness")
+    assert "auth does not know this gateway's secret" not in examine(deck, tmp_path / "other.key")
 
 
 def test_a_slow_auth_holds_up_nobody_else(deck):

@@ -129,6 +129,49 @@ def test_a_cluster_needs_no_data_folder(tmp_path):
     assert "mongodb" not in str(found["data folder"])
 
 
+def test_each_machine_of_a_cluster_is_asked_for_what_is_its_own(tmp_path):
+    """Each has a configuration that names no more than its service needs."""
+    def found(service, *options):
+        words = (word for option in (*options, f"data.dir={tmp_path / 'missing'}")
+                 for word in ("--set", option))
+        return verdicts(tapedeck("doctor", service, *words))
+
+    mongodb = ("stores.records=mongodb", "stores.blobs=mongodb", "mongodb.uri=mongodb://127.0.0.1:1/")
+    rabbitmq = ("stores.queue=rabbitmq", "rabbitmq.uri=amqp://127.0.0.1:1/")
+    smtp = ("stores.mail=smtp", "smtp.uri=smtp://localhost:1")
+    mysql = ("stores.users=mysql", "mysql.uri=mysql://127.0.0.1:1/deck")
+    both = {"data folder", "disk", "clock", "records", "queue", "encryption"}
+    shown = {
+        "gateway": (found("gateway", *mongodb, *rabbitmq), both | {"blobs", "keys", "auth"}),
+        "converter": (found("converter", *mongodb, *rabbitmq), both | {"blobs", "sandbox"}),
+        "notifier": (found("notifier", *mongodb, *rabbitmq, *smtp), both | {"mail"}),
+        "auth": (found("auth", *mysql), {"data folder", "disk", "clock", "accounts", "mysql tls",
+                                         "mysql login", "mysql host", "keys", "encryption"}),
+    }
+    for service, (lines, names) in shown.items():
+        assert set(lines) == names, service
+        assert lines["data folder"] == ("-", "all stores are on servers"), service
+    assert "127.0.0.1:5000" in shown["gateway"][0]["auth"][1]  # where auth is unless it is said
+    verdict, text = found("notifier", *mongodb, *rabbitmq)["data folder"]
+    assert verdict == "FAILED" and "stores.*" in text
+
+
+def test_keys_outside_the_data_folder_are_looked_at(tmp_path):
+    (tmp_path / "gateway.key").write_text("a-secret-that-is-long-enough\n")
+    (tmp_path / "gateway.key").chmod(0o644)
+    (tmp_path / "keys").mkdir(mode=0o700)
+    (tmp_path / "keys" / "a.key.json").write_text("no key")
+    missing = f"data.dir={tmp_path / 'missing'}"
+    secret = ("--set", f"auth.gateway_key_file={tmp_path / 'gateway.key'}", "--set", missing)
+    keys = ("--set", f"auth.keys_dir={tmp_path / 'keys'}", "--set", missing)
+    for arguments, words in (
+        (("doctor", *secret), "mode is 644"), (("doctor", *keys), "a.key.json"),
+        (("doctor", "gateway", *secret), "mode is 644"), (("doctor", "auth", *keys), "a.key.json"),
+    ):
+        verdict, text = verdicts(tapedeck(*arguments))["keys"]
+        assert verdict == "FAILED" and words in text, arguments
+
+
 def test_a_killed_process_leaves_no_counters_of_the_driver(tmp_path):
     deck = Deck(tmp_path, accounts=())
     try:

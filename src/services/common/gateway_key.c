@@ -54,20 +54,32 @@ static bool make(const char *path, struct error *error)
     return file_save(path, 0600, key, strlen(key), error);
 }
 
+static bool find(const struct config *config, char out_path[FILE_PATH_SIZE], bool *out_is_named,
+                 struct error *error)
+{
+    struct gateway_key_settings settings = {0};
+    const char *data = NULL;
+    if (!config_load(config, gateway_key_options, &settings, error) ||
+        !data_folder_get(config, &data, error))
+        return false;
+    *out_is_named = settings.file[0] != '\0';
+    return *out_is_named ? file_path(out_path, error, "%s", settings.file)
+                         : file_path(out_path, error, "%s/gateway.key", data);
+}
+
 bool gateway_key_load(const struct config *config, char out_key[GATEWAY_KEY_SIZE],
                       struct error *error)
 {
-    struct gateway_key_settings settings = {0};
-    if (!config_load(config, gateway_key_options, &settings, error))
-        return false;
-    if (settings.file[0] != '\0')
-        return load(settings.file, out_key, error);
-
     const char *data = NULL;
     char path[FILE_PATH_SIZE];
-    if (!data_folder_make(config, &data, error) || !file_path(path, error, "%s/gateway.key", data))
-        return false;
+    bool is_named = false;
     struct error cause = {0};
+    if (!find(config, path, &is_named, error))
+        return false;
+    if (is_named)
+        return load(path, out_key, error);
+    if (!data_folder_make(config, &data, error))
+        return false;
     if (load(path, out_key, &cause))
         return true;
     if (cause.kind != ERROR_NOT_FOUND) {
@@ -78,20 +90,22 @@ bool gateway_key_load(const struct config *config, char out_key[GATEWAY_KEY_SIZE
     return make(path, error) && load(path, out_key, error);
 }
 
+bool gateway_key_read(const struct config *config, char out_key[GATEWAY_KEY_SIZE],
+                      struct error *error)
+{
+    char path[FILE_PATH_SIZE];
+    bool is_named = false;
+    return find(config, path, &is_named, error) && load(path, out_key, error);
+}
+
 bool gateway_key_check(const struct config *config, struct error *error)
 {
-    struct gateway_key_settings settings = {0};
-    const char *data = NULL;
     char path[FILE_PATH_SIZE];
     char key[GATEWAY_KEY_SIZE];
-    if (!config_load(config, gateway_key_options, &settings, error) ||
-        !data_folder_get(config, &data, error))
-        return false;
-    bool is_named = settings.file[0] != '\0';
-    if (is_named ? !file_path(path, error, "%s", settings.file)
-                 : !file_path(path, error, "%s/gateway.key", data))
-        return false;
+    bool is_named = false;
     struct error cause = {0};
+    if (!find(config, path, &is_named, error))
+        return false;
     bool is_usable = load(path, key, &cause);
     sodium_memzero(key, sizeof key);
     if (is_usable)

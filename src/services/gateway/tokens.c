@@ -85,7 +85,7 @@ static bool call_auth(struct tokens *tokens, const struct http_client_call *call
     return true;
 }
 
-/* Calls with the secret that gateways share with auth. */
+/* Calls with the secret that gateways share with auth. ERROR_DENIED: auth has another one. */
 static bool call_auth_as_gateway(struct tokens *tokens, struct http_client_call call, int status,
                                  struct http_client_answer *out_answer, struct error *error)
 {
@@ -95,7 +95,10 @@ static bool call_auth_as_gateway(struct tokens *tokens, struct http_client_call 
     char header[sizeof GATEWAY_KEY_HEADER + sizeof key + 4];
     snprintf(header, sizeof header, "%s: %s", GATEWAY_KEY_HEADER, key);
     call.headers = (const char *const[]){header, NULL};
-    return call_auth(tokens, &call, status, out_answer, error);
+    bool is_well = call_auth(tokens, &call, status, out_answer, error);
+    if (!is_well && out_answer->status == 403)
+        return error_set(error, ERROR_DENIED, "%s", GATEWAY_KEY_REFUSED);
+    return is_well;
 }
 
 static bool fetch_keys(struct tokens *tokens, struct error *error)
