@@ -11,6 +11,7 @@ import time
 import media
 from deck import ANNA
 from served import Served
+from test_commands import tapedeck, verdicts
 from workshop import ROOT
 
 
@@ -55,3 +56,27 @@ def test_the_examples_of_the_http_api_work_in_their_order(tmp_path):
         conversions = served.client().get("/v1/conversions").json()["conversions"]
         assert {c["state"] for c in conversions} <= {"done", "queued", "converting"}
         assert len(conversions) == 2  # of three one was deleted
+
+
+def test_each_configuration_of_a_cluster_is_enough_for_its_service(tmp_path):
+    """No option is misspelled, and no store is left to the data folder."""
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    configurations = re.findall(r"^```ini\n(.*?)^```$", text, re.M | re.S)
+    addresses = {
+        "mongodb.uri": "mongodb://127.0.0.1:1/",
+        "rabbitmq.uri": "amqp://127.0.0.1:1/",
+        "smtp.uri": "smtp://localhost:1",
+        "app.uri": "mysql://127.0.0.1:1/tapedeck",
+        "gateway.key": "a-secret-that-is-long-enough",
+    }
+    for name, content in addresses.items():
+        (tmp_path / name).write_text(f"{content}\n")
+        (tmp_path / name).chmod(0o600)
+    services = ("gateway", "converter", "notifier", "auth")
+    for service, configuration in zip(services, configurations, strict=True):
+        file = tmp_path / f"{service}.ini"
+        file.write_text(configuration.replace("/etc/tapedeck/", f"{tmp_path}/"))
+        missing = f"data.dir={tmp_path / 'missing'}"
+        shown = tapedeck("doctor", service, "--config", str(file), "--set", missing)
+        assert shown.stderr == "", service
+        assert verdicts(shown)["data folder"] == ("-", "all stores are on servers"), service

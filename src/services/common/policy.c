@@ -32,7 +32,7 @@ const struct config_option policy_options[] = {
         .least = 50,
         .most = CLOCK_HOUR_MS,
         .help = "How often a service looks for records whose time has come, where no message told "
-                "it to. What a lost message costs.",
+                "it to. A lost message costs this at most, after recovery.lease.",
     },
     {
         .name = "recovery.grace",
