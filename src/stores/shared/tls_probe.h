@@ -13,8 +13,8 @@ struct tls_peer {
 };
 
 /* Blocks for at most timeout_ms, and for what the name service takes. ERROR_DENIED: the certificate
- * is refused. ERROR_UNAVAILABLE: nobody answers in time, or not with
- * TLS. ERROR_BAD_INPUT: the CA file cannot be read. */
+ * is refused. ERROR_UNAVAILABLE: nobody answers in time, or not with TLS. ERROR_BAD_INPUT: the CA
+ * file cannot be read. */
 MUST_CHECK bool tls_probe(const struct tls_peer *peer, int timeout_ms, struct error *error);
 
 /* What is wrong with a certificate, as the end of a sentence, by OpenSSL's verdict (X509_V_ERR_…):
