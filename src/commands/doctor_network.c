@@ -8,11 +8,15 @@
 #include "net/http_client.h"
 #include "services/common/gateway_key.h"
 #include "services/gateway/settings.h"
+#include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
 #include "stores/job_queue/rabbitmq_settings.h"
 #include "stores/mail_sender/mail_sender.h"
 #include "stores/mail_sender/smtp_settings.h"
+#include "stores/record_store/record_store.h"
 #include "stores/shared/data_folder.h"
+#include "stores/shared/mongodb.h"
+#include "stores/shared/server_uri.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -133,6 +137,8 @@ static const struct server {
     bool (*is_plain)(const struct config *config);
     const char *what, *option;
 } servers[] = {
+    {blob_store_options, mongodb_is_plain, "videos, MP3s", "mongodb.tls"},
+    {record_store_options, mongodb_is_plain, "records", "mongodb.tls"},
     {job_queue_options, is_queue_plain, "messages", "rabbitmq.tls"},
     {mail_sender_options, is_mail_plain, "mails", "smtp.tls"},
 };

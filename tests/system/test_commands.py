@@ -623,8 +623,17 @@ def test_what_is_plain_behind_a_proxy_is_well(served):
         "--set", "gateway.public_url=https://deck.example",
     )
     assert result.returncode == OK, result
-    # MongoDB may be talked to in the clear where mongodb.tls says so: that is not looked at here.
     assert verdicts(result)["encryption"] == ("ok", "nothing travels in the clear to others by HTTP")
+
+
+@pytest.mark.parametrize("host", ["127.example.org", "127.0.0.1.example.org", "localhost.example"])
+def test_a_name_that_begins_like_this_machine_is_another_host(served, host):
+    result = served.command("doctor", "--set", f"gateway.public_url=http://{host}")
+    verdict, found = verdicts(result)["encryption"]
+    assert verdict == "FAILED" and host in found
+    result = served.command("doctor", "--set", f"gateway.auth_url=http://{host}:5000")
+    verdict, found = verdicts(result)["encryption"]
+    assert verdict == "warning" and f"{host}:5000" in found
 
 
 def test_orphans_are_found_both_ways(served):

@@ -102,6 +102,21 @@ def test_videos_and_mp3s_have_a_database_each(on):
     assert "cannot be told apart" in result.stderr
 
 
+@pytest.mark.parametrize("store, what", [("records", "records"), ("blobs", "videos, MP3s")])
+def test_doctor_says_what_travels_in_the_clear(on, store, what):
+    options = (
+        "--set", f"stores.{store}=mongodb", "--set", "mongodb.timeout=100ms", "--set", "mongodb.tls=off",
+    )
+    for uri, is_plain in (
+        ("mongodb://127.0.0.1:1/", False),
+        ("mongodb://127.0.0.1:1,db.invalid:1/?tls=true", False),
+        ("mongodb://127.0.0.1:1,db.invalid:1/", True),
+    ):
+        found = verdicts(on("doctor", *options, "--set", f"mongodb.uri={uri}"))["encryption"]
+        expected = f"{what} and a password travel in the clear (mongodb.tls=off)"
+        assert (found[0] == "warning" and expected in found[1]) == is_plain, found
+
+
 def test_a_ca_file_without_a_certificate_is_refused(on, tmp_path):
     nothing = tmp_path / "nothing.pem"
     nothing.write_text("nothing")

@@ -38,6 +38,8 @@ extern const struct config_option mongodb_options[]; /* mongodb.* */
  * server. */
 MUST_CHECK bool mongodb_open(const struct config *config, struct mongodb **out_mongodb,
                              struct error *error);
+/* Would all that is said go to another host without TLS, as mongodb.tls=off allows? */
+bool mongodb_is_plain(const struct config *config);
 void mongodb_close(struct mongodb *mongodb); /* NULL is fine */
 void mongodb_closep(struct mongodb **mongodb);
 /* Reachable, logged in, and a server that takes writes? */

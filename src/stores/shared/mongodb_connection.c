@@ -267,18 +267,32 @@ static void note_settings(struct mongodb *mongodb, const struct mongodb_settings
     mongodb->timeout_ms = (int)settings->timeout_ms;
 }
 
+static bool load_settings(const struct config *config, struct mongodb_settings *out_settings,
+                          mongoc_uri_t **out_uri, struct error *error)
+{
+    static pthread_once_t is_initialized = PTHREAD_ONCE_INIT;
+    if (!config_load(config, mongodb_options, out_settings, error) ||
+        !check_settings(out_settings, error))
+        return false;
+    pthread_once(&is_initialized, initialize);
+    return parse_uri(out_settings, out_uri, error);
+}
+
+bool mongodb_is_plain(const struct config *config)
+{
+    struct mongodb_settings settings = {0};
+    CLEANUP(uri_destroyp) mongoc_uri_t *uri = NULL;
+    return load_settings(config, &settings, &uri, NULL) && !mongoc_uri_get_tls(uri) &&
+           !check_encrypted(uri, NULL);
+}
+
 bool mongodb_connection_init(struct mongodb *mongodb, const struct config *config,
                              struct error *error)
 {
-    static pthread_once_t is_initialized = PTHREAD_ONCE_INIT;
     struct mongodb_settings settings = {0};
     CLEANUP(uri_destroyp) mongoc_uri_t *uri = NULL;
     bson_error_t cause = {0};
-    if (!config_load(config, mongodb_options, &settings, error) ||
-        !check_settings(&settings, error))
-        return false;
-    pthread_once(&is_initialized, initialize);
-    if (!parse_uri(&settings, &uri, error) || !prepare_uri(&settings, uri, error))
+    if (!load_settings(config, &settings, &uri, error) || !prepare_uri(&settings, uri, error))
         return false;
     note_settings(mongodb, &settings, uri);
     mongodb->client = mongoc_client_new_from_uri_with_error(uri, &cause);
