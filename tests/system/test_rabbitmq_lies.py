@@ -130,6 +130,18 @@ def test_a_drop_that_may_not_have_been_heard_is_not_told_as_done():
         assert dropped.returncode == 1 and "broker" in dropped.stderr, dropped
 
 
+def test_a_connection_that_breaks_is_not_told_as_a_missing_queue(tmp_path):
+    refused = spec.Channel.Close(403, "ACCESS_REFUSED", 0, 0)
+    with Liar(Queue_Declare=[refused, END, refused, END]) as liar:
+        migrated = subprocess.run(
+            [RELEASE / "tapedeck", "migrate", "--set", f"data.dir={tmp_path / 'data'}",
+             "--set", "stores.queue=rabbitmq", "--set", f"rabbitmq.uri={liar.uri}"],
+            capture_output=True, text=True, timeout=30)
+        assert migrated.returncode == 1
+        assert "queue video.dead: broker" in migrated.stderr, migrated
+        assert "missing" not in migrated.stderr, migrated
+
+
 GOT = spec.Basic.GetOk(delivery_tag=1, exchange="", routing_key="video", message_count=0)
 
 

@@ -67,8 +67,11 @@ static bool require(struct rabbitmq_queue *queue, const char *name, amqp_table_t
     if (problem.kind != ERROR_DENIED || queue->connection.state == NULL)
         return error_set(error, problem.kind, "queue %s cannot be made: %s", name, problem.text);
     /* Who may not make it may use it. */
-    return rabbitmq_measure(queue, name, NULL, NULL) ||
-           error_set(error, ERROR_DENIED,
+    if (rabbitmq_measure(queue, name, NULL, &problem))
+        return true;
+    if (problem.kind != ERROR_NOT_FOUND)
+        return error_set(error, problem.kind, "queue %s: %s", name, problem.text);
+    return error_set(error, ERROR_DENIED,
                      "queue %s is missing, and this account may not make it: `tapedeck migrate` "
                      "with one that may",
                      name);
