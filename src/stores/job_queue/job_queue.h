@@ -41,7 +41,11 @@ MUST_CHECK bool job_queue_open(const struct config *config, enum job_queue_name 
 void job_queue_close(
     struct job_queue *queue); /* NULL is fine; the outstanding delivery comes back */
 void job_queue_closep(struct job_queue **queue);
+/* Can it be reached, and is it there? A message that is held stays so. ERROR_NOT_FOUND: a queue of
+ * a broker is missing. Here and below, where a call names no time, a broker is waited for 3 s for a
+ * connection and 2 s for each answer. */
 MUST_CHECK bool job_queue_check(struct job_queue *queue, struct error *error);
+/* Makes what is missing. */
 MUST_CHECK bool job_queue_migrate(const struct config *config, struct error *error);
 /* A consistent copy of an embedded queue into the folder, while others use it. */
 MUST_CHECK bool job_queue_backup(const struct config *config, const char *folder,

@@ -27,6 +27,8 @@ MUST_CHECK bool mail_sender_open(const struct config *config, struct mail_sender
                                  struct error *error);
 void mail_sender_close(struct mail_sender *sender); /* NULL is fine */
 void mail_sender_closep(struct mail_sender **sender);
+/* Could a mail be handed over now? Of smtp: reachable, verified, and the login is taken. Blocks for
+ * at most 15 s. */
 MUST_CHECK bool mail_sender_check(struct mail_sender *sender, struct error *error);
 
 /* True: accepted for delivery, durably. Blocks for at most timeout_ms in all. ERROR_UNAVAILABLE:
