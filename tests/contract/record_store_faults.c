@@ -15,8 +15,8 @@
 #define TIMEOUT "300ms"
 #define TIMEOUT_MS 300
 #define ANSWER_MAX_MS (3 * TIMEOUT_MS + 1000) /* with a second for a machine that is busy */
-/* After it failed, the driver leaves a server alone for so long. */
-#define COOLDOWN_MS 5000
+/* After it failed, a server is left alone for so long. */
+#define COOLDOWN_MS 1000
 
 static const char *backend_name;
 static struct contract contract;

@@ -29,8 +29,7 @@ void mongodb_close(struct mongodb *mongodb)
 {
     if (mongodb == NULL)
         return;
-    if (mongodb->client != NULL)
-        mongoc_client_destroy(mongodb->client);
+    mongodb_client_finish(&mongodb->client);
     free(mongodb);
 }
 
@@ -49,8 +48,8 @@ static void collection_destroyp(mongoc_collection_t **collection)
 static mongoc_collection_t *collection_of(struct mongodb *mongodb,
                                           const struct mongodb_collection *collection)
 {
-    return mongoc_client_get_collection(mongodb->client, mongodb->databases[collection->database],
-                                        collection->name);
+    return mongoc_client_get_collection(mongodb_client_get(&mongodb->client),
+                                        mongodb->databases[collection->database], collection->name);
 }
 
 /* ---- The server itself ---- */
@@ -60,8 +59,8 @@ static bool ask_hello(struct mongodb *mongodb, bson_t *out_reply, struct error *
     CLEANUP(bson_destroy) bson_t hello = BSON_INITIALIZER;
     bson_error_t cause = {0};
     bson_append_int32(&hello, "hello", -1, 1);
-    return mongoc_client_command_simple(mongodb->client, "admin", &hello, NULL, out_reply,
-                                        &cause) ||
+    return mongoc_client_command_simple(mongodb_client_get(&mongodb->client), "admin", &hello, NULL,
+                                        out_reply, &cause) ||
            mongodb_fail(mongodb, &cause, error);
 }
 
@@ -251,6 +250,7 @@ static struct mongodb_cursor *cursor_create(struct mongodb *mongodb,
         abort();
     cursor->mongodb = mongodb;
     cursor->collection = collection_of(mongodb, collection);
+    mongodb->client.open_cursors++;
     return cursor;
 }
 
@@ -306,6 +306,7 @@ void mongodb_cursor_closep(struct mongodb_cursor **cursor)
         return;
     mongoc_cursor_destroy((*cursor)->cursor);
     mongoc_collection_destroy((*cursor)->collection);
+    (*cursor)->mongodb->client.open_cursors--;
     free(*cursor);
     *cursor = NULL;
 }
@@ -393,8 +394,8 @@ bool mongodb_create_index(struct mongodb *mongodb, const struct mongodb_collecti
     bson_error_t cause = {0};
     bson_append_utf8(&command, "createIndexes", -1, collection->name, -1);
     append_index(&command, index);
-    if (mongoc_client_write_command_with_opts(mongodb->client, database, &command, NULL, NULL,
-                                              &cause))
+    if (mongoc_client_write_command_with_opts(mongodb_client_get(&mongodb->client), database,
+                                              &command, NULL, NULL, &cause))
         return true;
     if (is_duplicate(&cause))
         return error_set(error, ERROR_INTERNAL,

@@ -199,8 +199,7 @@ static void set_timeouts(mongoc_uri_t *uri, int32_t timeout_ms)
     /* Shorter, so that one host that is silent does not use up the wait for another. */
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, timeout_ms - timeout_ms / 2);
     /* Who asks a server that is down is told so at once, and tries again; to wait for it here would
-     * hold the caller's thread, and after a failure the driver looks again only after 5 s anyway.
-     */
+     * hold the caller's thread. */
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_SERVERSELECTIONTRYONCE, true);
 }
 
@@ -295,11 +294,8 @@ bool mongodb_connection_init(struct mongodb *mongodb, const struct config *confi
     if (!load_settings(config, &settings, &uri, error) || !prepare_uri(&settings, uri, error))
         return false;
     note_settings(mongodb, &settings, uri);
-    mongodb->client = mongoc_client_new_from_uri_with_error(uri, &cause);
-    if (mongodb->client == NULL)
-        return mongodb_fail(mongodb, &cause, error);
-    mongoc_client_set_error_api(mongodb->client, MONGOC_ERROR_API_VERSION_2);
-    return true;
+    return mongodb_client_init(&mongodb->client, uri, &cause) ||
+           mongodb_fail(mongodb, &cause, error);
 }
 
 /* ---- What failures mean ---- */
@@ -425,6 +421,7 @@ bool(mongodb_fail)(struct mongodb *mongodb, const bson_error_t *cause, struct er
 {
     enum error_kind kind = kind_of(cause);
     if (cause->domain == MONGOC_ERROR_SERVER_SELECTION) {
+        mongodb_client_note_unreached(&mongodb->client);
         note_unreachable(mongodb, cause->message);
         return error_set(error, kind, "MongoDB at %s: %s", mongodb->server, mongodb->unreachable);
     }

@@ -4,13 +4,14 @@
 
 #include "base/file.h"
 #include "stores/shared/mongodb.h"
+#include "stores/shared/mongodb_client.h"
 #include <mongoc/mongoc.h>
 
 #define MONGODB_SERVER_SIZE 128
 #define MONGODB_DATABASE_SIZE 64
 
 struct mongodb {
-    mongoc_client_t *client; /* owned */
+    struct mongodb_client client;
     char databases[MONGODB_DATABASE_COUNT][MONGODB_DATABASE_SIZE];
     char server[MONGODB_SERVER_SIZE]; /* the first host, for messages */
     int timeout_ms;
