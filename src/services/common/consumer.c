@@ -30,7 +30,8 @@ struct consumer {
     struct outage outage;
     int64_t claimed_boot_ms;
     int64_t next_look_boot_ms;
-    bool is_looking; /* the last look found something: once more before waiting */
+    bool is_looking;      /* the last look found something: once more before waiting */
+    bool has_look_failed; /* a claim of this look did, though the look was read */
     unsigned jobs_since_look;
     /* So that each is logged once. */
     bool is_unable, is_queue_failing, are_records_failing, is_holding;
@@ -57,6 +58,8 @@ static void note_records(struct consumer *consumer, bool is_failing, const struc
 {
     if (is_failing)
         consumer_note_outage(consumer);
+    else
+        outage_note_answer(&consumer->outage, clock_boot_ms());
     note(is_failing, &consumer->are_records_failing, "records do not answer: waiting for them",
          "records answer again", error);
 }
@@ -149,6 +152,7 @@ static enum look_verdict take_overdue(void *context, struct conversion *record)
     struct consumer *consumer = context;
     if (stop_is_told(consumer->options.stop))
         return LOOK_STOP;
+    outage_note_answer(&consumer->outage, clock_boot_ms()); /* it was read just now */
     struct error error = {0};
     struct taking taking = taking_begin(consumer, true);
     enum record_outcome outcome =
@@ -158,6 +162,7 @@ static enum look_verdict take_overdue(void *context, struct conversion *record)
         return LOOK_GO_ON;
     }
     note_records(consumer, outcome == RECORD_UNKNOWN, &error);
+    consumer->has_look_failed = outcome == RECORD_UNKNOWN;
     if (outcome == RECORD_UNKNOWN)
         return LOOK_STOP;
     if (is_ours(outcome, &taking)) {
@@ -181,11 +186,11 @@ static void look(struct consumer *consumer)
 {
     struct error error = {0};
     consumer->is_looking = false;
+    consumer->has_look_failed = false;
     bool is_read = records_look(consumer->records, consumer->options.work->role, take_overdue,
                                 consumer, &error);
-    if (!is_read)
-        note_records(consumer, true, &error);
-    else if (consumer->options.work->looked != NULL)
+    note_records(consumer, !is_read || consumer->has_look_failed, &error);
+    if (is_read && consumer->options.work->looked != NULL)
         consumer->options.work->looked(consumer->options.context, consumer->records);
     consumer->jobs_since_look = 0;
     consumer->next_look_boot_ms = clock_boot_ms() + consumer->options.policy->look_interval_ms;
@@ -342,8 +347,11 @@ static bool open_all(struct consumer *consumer, bool *out_has_begun, struct erro
     if (consumer->records == NULL &&
         !record_store_open(consumer->options.config, &consumer->records, error))
         return false;
-    if (!record_store_check(consumer->records, error))
+    if (!record_store_check(consumer->records, error)) {
+        consumer_note_outage(consumer);
         return false;
+    }
+    outage_note_answer(&consumer->outage, clock_boot_ms());
     *out_has_begun = consumer->options.work->begin(consumer->options.context, error);
     return *out_has_begun;
 }
@@ -447,7 +455,8 @@ void consumer_rest_queue(struct consumer *consumer)
 
 void consumer_note_outage(struct consumer *consumer)
 {
-    outage_note(&consumer->outage, clock_boot_ms(), consumer->options.policy->conversion.lease_ms);
+    outage_note_failure(&consumer->outage, clock_boot_ms(),
+                        consumer->options.policy->conversion.lease_ms);
 }
 
 int64_t consumer_claimed_boot_ms(const struct consumer *consumer)

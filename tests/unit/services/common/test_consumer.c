@@ -562,6 +562,25 @@ static void after_an_outage_living_holders_have_a_lease_to_renew(void **state)
     assert_in_range(clock_boot_ms() - begin_ms, LEASE_MS / 3 - 50, 3000);
 }
 
+/* One look falls into the outage, and the next comes more than a lease later. */
+static void who_looks_seldom_leaves_living_holders_as_long(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_reset();
+    put_record(1, CONVERSION_CONVERTING, 0);
+    put_record(2, CONVERSION_QUEUED, 0);
+    world.are_records_down = true;
+    int64_t begin_ms = clock_boot_ms();
+    scene_start(&scene, LEASE_MS + 100);
+    pause_ms(100);
+    pthread_mutex_lock(&world.lock);
+    world.are_records_down = false;
+    pthread_mutex_unlock(&world.lock);
+    scene_expect(&scene, "claim 2|work 2|claim 1|work 1|");
+    assert_in_range(clock_boot_ms() - begin_ms, LEASE_MS + 100 + LEASE_MS / 3, 3000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_busy_queue_does_not_starve_what_is_overdue),
         cmocka_unit_test(what_was_lost_too_often_is_given_up),
         cmocka_unit_test(after_an_outage_living_holders_have_a_lease_to_renew),
+        cmocka_unit_test(who_looks_seldom_leaves_living_holders_as_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
