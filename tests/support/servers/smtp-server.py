@@ -44,11 +44,13 @@ class Mailbox:
 
     def fault(self, kind, address):
         """The argument of the fault, "" where it has none, None where it is not to be made."""
-        pattern = rf"(once-)?{kind}(?:-(\d+))?\+"
+        pattern = rf"(once-)?{kind}(?:-([\d.]+))?\+"
         found = re.match(pattern, address) or re.match(pattern, self.fault_of_all())
         if not found or (found[1] and (kind, address) in self.tried):
             return None
         self.tried.add((kind, address))
+        with open(self.folder / "faults", "a") as lines:
+            print(found[0], file=lines)
         return found[2] or ""
 
     def fault_of_all(self):
@@ -72,7 +74,7 @@ class Handler:
         self.is_mute = self.mailbox.fault("mute", address) is not None
         seconds = self.mailbox.fault("slow", address)
         if seconds is not None:
-            await asyncio.sleep(int(seconds))
+            await asyncio.sleep(float(seconds))
         code = self.mailbox.fault("refuse", address)
         if code is not None:
             return f"{code} {code[0]}.1.1 <{address}>: {WORDS}"
@@ -89,7 +91,7 @@ class Handler:
             server.transport.abort()
         seconds = self.mailbox.fault("late", address)
         if seconds is not None:
-            await asyncio.sleep(int(seconds))
+            await asyncio.sleep(float(seconds))
         return "250 2.0.0 kept"
 
     async def handle_QUIT(self, server, session, envelope):

@@ -9,7 +9,7 @@ import traceback
 
 from faults.house import TIMES, House
 from faults.keeper import RESTART_S
-from faults.runs import ENVIRONMENTS, MAY_REPEAT_MAILS, RUNS
+from faults.runs import ENVIRONMENTS, MAY_REPEAT_MAILS, OPTIONS, RUNS
 
 
 def arguments_of(words):
@@ -29,7 +29,7 @@ def run(name, count, seed):
     dice = random.Random(f"{seed}/{name}")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tapedeck-faults-") as folder:
-        with House(f"{folder}/{name}", ENVIRONMENTS.get(name)) as house:
+        with House(f"{folder}/{name}", ENVIRONMENTS.get(name), OPTIONS.get(name)) as house:
             try:
                 told = RUNS[name](house, count, dice)
                 row = house.check(name in MAY_REPEAT_MAILS)

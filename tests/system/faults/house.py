@@ -1,5 +1,6 @@
 """A cluster for one run, and what must hold once it is over."""
 
+import collections
 import contextlib
 import re
 import shutil
@@ -35,8 +36,9 @@ SETTLED_S = 180
 
 
 class House:
-    def __init__(self, folder, environment=None):
-        self.cluster = Cluster(folder, {**TIMES, **LIMITS}, environment)
+    def __init__(self, folder, environment=None, options=None):
+        self.cluster = Cluster(folder, {**TIMES, **LIMITS, **(options or {})}, environment)
+        self.smtp = self.cluster.folder / "servers" / "smtp"
         self.keeper = self.stores = self.uploads = None
 
     def __enter__(self):
@@ -55,10 +57,24 @@ class House:
         if self.stores:
             self.stores.close()
         self.cluster.down()
+        assert not self.cluster.processes()
 
     def upload(self, count, seconds, seed):
         self.uploads = Uploads(self.cluster, count, seconds, seed)
         return self.uploads
+
+    def fault_mails(self, fault):
+        """What is done to all mails from now on, in the words of tests/support/servers/smtp."""
+        file = self.smtp / "fault"
+        if fault is None:
+            file.unlink()
+            return
+        file.with_suffix(".new").write_text(fault)
+        file.with_suffix(".new").rename(file)
+
+    def faulted_mails(self):
+        """How often what was done."""
+        return collections.Counter((self.smtp / "faults").read_text().split())
 
     def rabbitmqctl(self, *words):
         subprocess.run(
@@ -85,14 +101,18 @@ class House:
             answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
             assert answer.status_code == 200, (name, answer.text)
 
-    def errors(self):
-        """What was logged as an error, or by a sanitizer: of what is told here nothing is one."""
+    def logged(self, pattern):
+        """Lines of the services, all that ran."""
         return [
             f"{name}: {line}"
             for name in SERVICES
             for line in (self.cluster.folder / name / "log").read_text(errors="replace").splitlines()
-            if re.search(r"level=error|Sanitizer|runtime error:", line)
+            if re.search(pattern, line)
         ]
+
+    def errors(self):
+        """What was logged as an error, or by a sanitizer: of what is told here nothing is one."""
+        return self.logged(r"level=error|Sanitizer|runtime error:")
 
     def keep_logs(self, name):
         """Of a run that failed: the folder is removed."""
@@ -122,8 +142,9 @@ class House:
         assert {r["state"] for r in records.values()} <= {"done"}, [
             r for r in records.values() if r["state"] != "done"
         ]
-        assert set(uploads.accepted) <= set(records)
+        assert len(uploads.accepted) == uploads.count, uploads.failures[-5:]
         assert len(uploads.accepted) == len(set(uploads.accepted))
+        assert set(uploads.accepted) <= set(records)
         mp3s = {str(record["mp3"]["id"]) for record in records.values()}
         assert len(mp3s) == len(records)
         orphans = stores.orphans("videos", set(records)) + stores.orphans("mp3s", mp3s)
@@ -142,11 +163,15 @@ class House:
         assert not self.errors(), self.errors()
         return {
             "tries": uploads.tries,
+            "refused": uploads.refused,
+            "cut": uploads.cut,
             "accepted": len(uploads.accepted),
             "done": len(set(uploads.accepted) & set(records)),
             "done besides": len(set(records) - set(uploads.accepted)),
-            "taken over": sum(record["claim"] > 1 for record in records.values()),
+            "taken over": sum(record["lost"] for record in records.values()),
+            "handed back": sum(r["claim"] - 1 - r["lost"] for r in records.values()),
             "mp3s": len(mp3s),
+            "mail tries": sum(record["notice"]["attempts"] for record in records.values()),
             "mails": len(counts),
             "repeats": sum(counts.values()) - len(counts),
             "orphans": len(orphans),

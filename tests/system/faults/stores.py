@@ -70,6 +70,11 @@ class Stores:
             names[conversion].add(found[1].decode())
         return counts, names
 
+    def on_their_way(self):
+        """The conversions whose mail a notifier has begun with, and not written down yet."""
+        found = self.records.find({"notice.state": "sending"}, {"_id": 1})
+        return {str(record["_id"]) for record in found}
+
     def channel(self):
         """Anew each time: brokers die."""
         parameters = pika.URLParameters(self.cluster.address("RABBITMQ_PLAIN_URI") + "%2F")

@@ -18,11 +18,14 @@ class Uploads:
 
     def __init__(self, cluster, count, seconds, seed):
         self.cluster = cluster
+        self.count = count
         self.video = media.clip(5).read_bytes()
         self.accepted = []  # ids of conversions that were answered 202
         self.accepted_at = []
         self.tries = 0
         self.failures = []
+        self.refused = 0  # tries that were answered, with a status other than 202
+        self.cut = 0  # that had a connection, and no answer
         self.lock = threading.Lock()
         self.end = time.monotonic() + PATIENCE_S
         self.pause = 2 * seconds * USERS / count  # at most
@@ -48,7 +51,7 @@ class Uploads:
                     if self.upload(dice.choice(self.cluster.gateways), token, key):
                         break
                 except requests.RequestException as failure:
-                    self.note(failure)
+                    self.note_broken(failure)
                 if time.monotonic() > self.end:
                     return
                 time.sleep(0.2)
@@ -56,6 +59,11 @@ class Uploads:
     def note(self, failure):
         with self.lock:
             self.failures.append((time.monotonic(), str(failure)))
+
+    def note_broken(self, failure):
+        self.note(failure)
+        with self.lock:
+            self.cut += "Connection refused" not in str(failure)
 
     def login(self):
         url = self.cluster.gateways[0]
@@ -75,6 +83,8 @@ class Uploads:
         )
         if answer.status_code != 202:
             self.note(f"{answer.status_code} {answer.text[:300]}")
+            with self.lock:
+                self.refused += 1
             return False
         with self.lock:
             self.accepted.append(answer.json()["id"])
