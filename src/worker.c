@@ -30,6 +30,7 @@ static bool convert(struct worker_channel *channel, const struct protocol_job *j
         .options = &job->options,
         .output_size_max = job->output_size_max,
         .duration_max_ms = job->duration_max_ms,
+        .threads = job->threads,
     };
     const struct media_io io = {
         .context = channel,

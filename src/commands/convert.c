@@ -12,6 +12,7 @@
 #include "config/command_line.h"
 #include "model/failure.h"
 #include "sandbox/worker_process.h"
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,14 @@ static bool write_output(void *context, uint64_t offset, const void *bytes, size
 }
 
 /* Those that this process may use, which in a container can be fewer than there are. */
+static uint32_t count_cores(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    return (uint32_t)CPU_COUNT(&cores);
+}
+
 static bool open_work(struct work *work, struct error *error)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
@@ -76,6 +85,7 @@ static bool convert(struct work *work, struct worker_result *out_result, struct 
     const struct worker_job job = {
         .options = &work->request->options,
         .input_size = convert_input_size(work->input),
+        .threads = count_cores(),
         .stall_max_ms = STALL_MS_MAX,
         .cancel_fd = work->cancel_fd,
     };

@@ -197,6 +197,7 @@ enum doctor_verdict doctor_check_sandbox(struct doctor *doctor)
     CLEANUP(worker_process_closep) struct worker_process *process = NULL;
     const struct worker_job job = {
         .options = &options,
+        .threads = 1,
         .stall_max_ms = PROBE_STALL_MS,
         .deadline_ms = PROBE_DEADLINE_MS,
         .cancel_fd = -1,

@@ -13,6 +13,7 @@
 #include <libavutil/log.h>
 
 #define BITRATE_STANDARD_KBPS 128
+#define ENCODERS_MAX 16 /* each may hold 15 MB of sound, within the worker's limit */
 /* How long a file that claims to be too long may be decoded only to see whether that is true. */
 #define SCAN_MS_MAX (20 * CLOCK_SECOND_MS)
 
@@ -20,7 +21,7 @@ struct conversion {
     const struct media_job *job;
     const struct media_io *io;
     struct source *source; /* owned */
-    struct encoder_settings encoder;
+    struct encoder_pool_settings pool;
     uint32_t source_rate_hz;
 };
 
@@ -37,7 +38,7 @@ static void decide(struct conversion *conversion, const AVFrame *frame)
 {
     const struct conversion_options *options = conversion->job->options;
     uint32_t channels = (uint32_t)frame->ch_layout.nb_channels;
-    struct encoder_settings *encoder = &conversion->encoder;
+    struct encoder_settings *encoder = &conversion->pool.encoder;
     conversion->source_rate_hz = (uint32_t)frame->sample_rate;
     encoder->sample_rate_hz = mp3_sample_rate_nearest(
         options->sample_rate_hz != 0 ? options->sample_rate_hz : conversion->source_rate_hz);
@@ -47,6 +48,10 @@ static void decide(struct conversion *conversion, const AVFrame *frame)
     encoder->bitrate_kbps = mp3_bitrate_at_most(encoder->sample_rate_hz,
                                                 options->bitrate_kbps != 0 ? options->bitrate_kbps
                                                                            : BITRATE_STANDARD_KBPS);
+    uint32_t threads = conversion->job->threads;
+    conversion->pool.encoders = threads < ENCODERS_MAX ? threads : ENCODERS_MAX;
+    conversion->pool.samples =
+        source_duration_us(conversion->source) / 1000 * encoder->sample_rate_hz / 1000;
 }
 
 static bool refuse_as_too_long(const struct media_job *job, struct error *error)
@@ -98,7 +103,7 @@ static bool decode(struct conversion *conversion, struct sound_format *format, c
     while (frame != NULL && goes_on) {
         if (!sound_format_add(format, frame, source_position(conversion->source), &goes_on, error))
             return false;
-        if (is_too_long(sound_format_samples(format), conversion->encoder.sample_rate_hz,
+        if (is_too_long(sound_format_samples(format), conversion->pool.encoder.sample_rate_hz,
                         conversion->job->duration_max_ms))
             return refuse_as_too_long(conversion->job, error);
         if (goes_on && !source_read(conversion->source, &frame, error))
@@ -113,7 +118,7 @@ static bool start_encoding(const struct conversion *conversion, struct pcm_ring 
     struct buffer tag;
     tags_format(conversion->source, conversion->job->options, &tag);
     const struct encoding_settings settings = {
-        .encoder = conversion->encoder,
+        .pool = conversion->pool,
         .source_rate_hz = conversion->source_rate_hz,
         .output_size_max = conversion->job->output_size_max,
         .duration_us = source_duration_us(conversion->source),
@@ -124,13 +129,13 @@ static bool start_encoding(const struct conversion *conversion, struct pcm_ring 
     return is_started;
 }
 
-/* Decodes in this thread what the other encodes. */
+/* Decodes in this thread what others encode. */
 static bool run(struct conversion *conversion, const AVFrame *first,
                 struct media_result *out_result, struct error *error)
 {
-    struct pcm_ring *ring = pcm_ring_create();
-    struct sound_format *format =
-        sound_format_create(conversion->encoder.sample_rate_hz, conversion->encoder.channels, ring);
+    struct pcm_ring *ring = pcm_ring_create(encoder_pool_blocks(&conversion->pool));
+    struct sound_format *format = sound_format_create(conversion->pool.encoder.sample_rate_hz,
+                                                      conversion->pool.encoder.channels, ring);
     struct encoding *encoding;
     bool succeeded = start_encoding(conversion, ring, &encoding, error);
     if (succeeded) {

@@ -1,5 +1,7 @@
 #include "media/encoding.h"
 
+#include "media/encoder_pool.h"
+#include "media/frame_layout.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -16,11 +18,12 @@ struct encoding {
     pthread_t thread;
 
     /* The thread's own until it is joined. */
-    struct encoder *encoder;   /* owned */
+    struct encoder_pool *pool; /* owned */
+    struct frame_layout layout;
+    struct buffer laid_out;
     struct mp3_writer *writer; /* owned */
-    uint64_t samples;          /* encoded, per channel */
+    uint64_t samples;          /* in frames that were written, per channel */
     uint64_t samples_reported;
-    uint64_t input_position; /* of what was encoded last */
     bool has_failed;
     struct error error;
 };
@@ -31,40 +34,53 @@ static bool report(struct encoding *encoding)
     const struct media_progress progress = {
         .position_us = encoding->samples * 1000000 / encoding->sample_rate_hz,
         .duration_us = encoding->duration_us,
-        .input_position = encoding->input_position,
+        .input_position = encoder_pool_input_position(encoding->pool),
     };
     return mp3_writer_flush(encoding->writer, &encoding->error) &&
            encoding->io->progress(encoding->io->context, &progress, &encoding->error);
 }
 
-static bool encode(struct encoding *encoding, const struct pcm_segment *segment)
+static bool write_laid_out(struct encoding *encoding)
 {
-    unsigned char bytes[ENCODER_OUTPUT_SIZE_MAX];
-    size_t size;
-    if (!encoder_add(encoding->encoder, segment->samples[0], segment->samples[1], segment->count,
-                     bytes, &size, &encoding->error) ||
-        !mp3_writer_add(encoding->writer, bytes, size, &encoding->error))
+    const unsigned char *bytes = (const unsigned char *)buffer_text(&encoding->laid_out);
+    bool is_written =
+        mp3_writer_add(encoding->writer, bytes, encoding->laid_out.size, &encoding->error);
+    buffer_clear(&encoding->laid_out);
+    return is_written;
+}
+
+static bool write_frame(struct encoding *encoding, const struct frame_parts *parts)
+{
+    if (!frame_layout_add(&encoding->layout, parts, &encoding->laid_out, &encoding->error) ||
+        !write_laid_out(encoding))
         return false;
-    encoding->samples += segment->count;
-    encoding->input_position = segment->input_position;
+    encoding->samples += parts->frame.samples;
     return encoding->samples - encoding->samples_reported <
                (uint64_t)REPORT_SECONDS * encoding->sample_rate_hz ||
            report(encoding);
 }
 
+static bool write_frames(struct encoding *encoding)
+{
+    for (;;) {
+        struct frame_parts parts;
+        bool has_frame;
+        if (!encoder_pool_read(encoding->pool, &parts, &has_frame, &encoding->error))
+            return false;
+        if (!has_frame)
+            break;
+        if (!write_frame(encoding, &parts))
+            return false;
+    }
+    /* Of what is short this is the first time. */
+    return frame_layout_end(&encoding->layout, &encoding->laid_out, &encoding->error) &&
+           write_laid_out(encoding) && report(encoding);
+}
+
 static void *run(void *context)
 {
     struct encoding *encoding = context;
-    const struct pcm_segment *segment;
-    while ((segment = pcm_ring_get_full(encoding->ring)) != NULL) {
-        encoding->has_failed = !encode(encoding, segment);
-        if (encoding->has_failed)
-            break;
-        pcm_ring_release(encoding->ring);
-    }
-    /* Of what is short this is the first time. */
-    if (!encoding->has_failed)
-        encoding->has_failed = !report(encoding);
+    encoding->has_failed = !write_frames(encoding);
     pcm_ring_stop(encoding->ring);
     return NULL;
 }
@@ -72,8 +88,23 @@ static void *run(void *context)
 static void destroy(struct encoding *encoding)
 {
     mp3_writer_destroy(encoding->writer);
-    encoder_destroy(encoding->encoder);
+    encoder_pool_destroy(encoding->pool);
+    frame_layout_finish(&encoding->layout);
+    buffer_finish(&encoding->laid_out);
     free(encoding);
+}
+
+static bool open_writer(struct encoding *encoding, const struct encoding_settings *settings,
+                        struct error *error)
+{
+    const struct mp3_writer_settings writer = {
+        .encoder = settings->pool.encoder,
+        .delay_samples = encoder_pool_delay_samples(encoding->pool),
+        .lowpass_hz = encoder_pool_lowpass_hz(encoding->pool),
+        .source_rate_hz = settings->source_rate_hz,
+        .output_size_max = settings->output_size_max,
+    };
+    return mp3_writer_create(&writer, encoding->io, settings->tag, &encoding->writer, error);
 }
 
 bool encoding_start(const struct encoding_settings *settings, const struct media_io *io,
@@ -84,20 +115,13 @@ bool encoding_start(const struct encoding_settings *settings, const struct media
         abort();
     encoding->io = io;
     encoding->ring = ring;
-    encoding->sample_rate_hz = settings->encoder.sample_rate_hz;
+    encoding->sample_rate_hz = settings->pool.encoder.sample_rate_hz;
     encoding->duration_us = settings->duration_us;
+    encoding->laid_out = BUFFER_WITH_MAX(FRAME_LAYOUT_OUT_SIZE_MAX);
+    frame_layout_init(&encoding->layout, settings->pool.encoder.is_vbr);
 
-    bool is_ready = encoder_create(&settings->encoder, &encoding->encoder, error);
-    if (is_ready) {
-        const struct mp3_writer_settings writer = {
-            .encoder = settings->encoder,
-            .delay_samples = encoder_delay_samples(encoding->encoder),
-            .lowpass_hz = encoder_lowpass_hz(encoding->encoder),
-            .source_rate_hz = settings->source_rate_hz,
-            .output_size_max = settings->output_size_max,
-        };
-        is_ready = mp3_writer_create(&writer, io, settings->tag, &encoding->writer, error);
-    }
+    bool is_ready = encoder_pool_start(&settings->pool, ring, &encoding->pool, error) &&
+                    open_writer(encoding, settings, error);
     if (is_ready && pthread_create(&encoding->thread, NULL, run, encoding) != 0)
         is_ready = error_set(error, ERROR_UNAVAILABLE, "no thread to encode in");
     if (!is_ready) {
@@ -108,24 +132,18 @@ bool encoding_start(const struct encoding_settings *settings, const struct media
     return true;
 }
 
-static bool finish(struct encoding *encoding, struct media_result *out_result, struct error *error)
-{
-    unsigned char bytes[ENCODER_OUTPUT_SIZE_MAX];
-    size_t size;
-    return encoder_finish(encoding->encoder, bytes, &size, error) &&
-           mp3_writer_add(encoding->writer, bytes, size, error) &&
-           mp3_writer_finish(encoding->writer, encoding->samples, out_result, error);
-}
-
 bool encoding_finish(struct encoding *encoding, bool is_wanted, struct media_result *out_result,
                      struct error *error)
 {
+    if (!is_wanted)
+        pcm_ring_stop(encoding->ring);
     pthread_join(encoding->thread, NULL);
     bool succeeded = !encoding->has_failed;
     if (!succeeded && error != NULL)
         *error = encoding->error;
     if (succeeded && is_wanted)
-        succeeded = finish(encoding, out_result, error);
+        succeeded = mp3_writer_finish(encoding->writer, encoder_pool_samples(encoding->pool),
+                                      out_result, error);
     destroy(encoding);
     return succeeded;
 }

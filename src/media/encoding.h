@@ -1,8 +1,9 @@
 #pragma once
 
-/* From decoded segments to the MP3, in a thread of its own, so that decoding and encoding overlap.
- * Everything about how many encoders work, and on what, is inside this module. */
+/* From decoded sound to the MP3, beside the thread that decodes: encoder_pool makes frames of it in
+ * threads of its own, frame_layout and mp3_writer the MP3 in another. */
 
+#include "media/encoder_pool.h"
 #include "media/media.h"
 #include "media/mp3_writer.h"
 #include "media/pcm_ring.h"
@@ -10,7 +11,7 @@
 struct encoding;
 
 struct encoding_settings {
-    struct encoder_settings encoder;
+    struct encoder_pool_settings pool;
     uint32_t source_rate_hz;
     uint64_t output_size_max;
     uint64_t duration_us;     /* as the input claims, for progress; 0: unknown */

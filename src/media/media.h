@@ -41,6 +41,7 @@ struct media_job {
     const struct conversion_options *options;
     uint64_t output_size_max; /* at most MEDIA_OUTPUT_SIZE_MAX */
     uint64_t duration_max_ms; /* 0: no limit */
+    uint32_t threads;         /* to encode in, at least 1; what comes out is the same */
 };
 
 struct media_result {

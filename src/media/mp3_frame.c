@@ -37,6 +37,14 @@ static const uint16_t *bitrates_of(const struct sample_rate *rate)
     return bitrates_kbps[rate->version == VERSION_1 ? 1 : 0];
 }
 
+static unsigned bitrate_index_of(const struct sample_rate *rate, uint32_t bitrate_kbps)
+{
+    unsigned index = 1;
+    while (index < 14 && bitrates_of(rate)[index] != bitrate_kbps)
+        index++;
+    return index;
+}
+
 static void describe(const struct sample_rate *rate, uint32_t bitrate_kbps, bool is_mono,
                      bool is_padded, struct mp3_frame *out_frame)
 {
@@ -72,14 +80,50 @@ bool mp3_frame_parse(const unsigned char header[MP3_FRAME_HEADER_SIZE], struct m
     return false;
 }
 
+static uint32_t get_bits(const unsigned char *bytes, size_t bit, unsigned count)
+{
+    uint32_t value = 0;
+    for (size_t i = bit; i < bit + count; i++)
+        value = value << 1 | (bytes[i / 8] >> (7 - i % 8) & 1U);
+    return value;
+}
+
+struct mp3_main_data mp3_main_data_parse(const unsigned char *bytes, const struct mp3_frame *frame)
+{
+    bool is_version_1 = frame->samples == 1152, is_mono = frame->channels == 1;
+    const unsigned char *side_info = bytes + MP3_FRAME_HEADER_SIZE;
+    unsigned begin_bits = is_version_1 ? 9 : 8;
+    unsigned private_bits = is_version_1 ? (is_mono ? 5 : 3) : (is_mono ? 1 : 2);
+    unsigned shared_bits = is_version_1 ? 4 * frame->channels : 0; /* scfsi */
+    unsigned granules = is_version_1 ? 2 : 1, granule_bits = is_version_1 ? 59 : 63;
+    struct mp3_main_data main_data = {.begin = get_bits(side_info, 0, begin_bits)};
+    size_t bit = begin_bits + private_bits + shared_bits;
+    for (unsigned i = 0; i < granules * frame->channels; i++, bit += granule_bits)
+        main_data.bits += get_bits(side_info, bit, 12); /* part2_3_length */
+    return main_data;
+}
+
+void mp3_frame_set(unsigned char *bytes, const struct mp3_frame *frame, uint32_t bitrate_kbps,
+                   uint32_t main_data_begin)
+{
+    const struct sample_rate *rate = find_rate(frame->sample_rate_hz);
+    unsigned index = bitrate_kbps == 0 ? 0 : bitrate_index_of(rate, bitrate_kbps);
+    unsigned char *side_info = bytes + MP3_FRAME_HEADER_SIZE;
+    bytes[2] = (unsigned char)((bytes[2] & 0x0f) | index << 4);
+    if (frame->samples == 1152) {
+        side_info[0] = (unsigned char)(main_data_begin >> 1);
+        side_info[1] = (unsigned char)((side_info[1] & 0x7f) | main_data_begin << 7);
+    } else {
+        side_info[0] = (unsigned char)main_data_begin;
+    }
+}
+
 void mp3_frame_format(uint32_t bitrate_kbps, uint32_t sample_rate_hz, uint32_t channels,
                       unsigned char out_header[MP3_FRAME_HEADER_SIZE])
 {
     const struct sample_rate *rate = find_rate(sample_rate_hz);
     assert(rate != NULL);
-    unsigned bitrate_index = 1;
-    while (bitrate_index < 14 && bitrates_of(rate)[bitrate_index] != bitrate_kbps)
-        bitrate_index++;
+    unsigned bitrate_index = bitrate_index_of(rate, bitrate_kbps);
     unsigned mode = channels == 1 ? MODE_MONO : MODE_JOINT_STEREO;
     unsigned no_crc = 1, is_original = 1;
     out_header[0] = 0xff;

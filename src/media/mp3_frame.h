@@ -22,6 +22,19 @@ struct mp3_frame {
 /* False: not a layer III header, or one in free format. */
 bool mp3_frame_parse(const unsigned char header[MP3_FRAME_HEADER_SIZE],
                      struct mp3_frame *out_frame);
+struct mp3_main_data {
+    uint32_t begin; /* bytes before the frame's own slot, counted without other frames' heads */
+    uint32_t bits;
+};
+/* Of the side information (ISO/IEC 11172-3 §2.4.1.7, 13818-3 §2.4.1.7), which follows the header.
+ * All of `frame`'s header and side information must be there. */
+struct mp3_main_data mp3_main_data_parse(const unsigned char *bytes, const struct mp3_frame *frame);
+
+/* Writes both into a header and its side information. 0 kb/s is no bitrate: the frame is none then.
+ */
+void mp3_frame_set(unsigned char *bytes, const struct mp3_frame *frame, uint32_t bitrate_kbps,
+                   uint32_t main_data_begin);
+
 /* The header of a frame without padding or CRC; stereo is joint stereo. The rate and bitrate must
  * be ones of the functions below. */
 void mp3_frame_format(uint32_t bitrate_kbps, uint32_t sample_rate_hz, uint32_t channels,

@@ -1,14 +1,14 @@
 #include "media/pcm_ring.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-/* 1.2 MB, about 3 s of sound: enough for a decoder that delivers in bursts. */
-#define SEGMENT_COUNT 16
-
 struct pcm_ring {
-    /* Each segment belongs to the writer, the reader or nobody, by the counts below. */
-    struct pcm_segment segments[SEGMENT_COUNT];
+    /* Each is the writer's, the readers' or nobody's, by the counts below. The memory of those that
+     * no short sound reaches is never touched. */
+    struct pcm_block *blocks; /* owned */
+    size_t size;
 
     /* Guarded by lock. */
     pthread_mutex_t lock;
@@ -19,10 +19,14 @@ struct pcm_ring {
     bool is_stopped;
 };
 
-struct pcm_ring *pcm_ring_create(void)
+struct pcm_ring *pcm_ring_create(size_t blocks)
 {
     struct pcm_ring *ring = calloc(1, sizeof *ring);
     if (ring == NULL)
+        abort();
+    ring->size = blocks;
+    ring->blocks = calloc(blocks, sizeof *ring->blocks);
+    if (ring->blocks == NULL)
         abort();
     pthread_mutex_init(&ring->lock, NULL);
     pthread_cond_init(&ring->changed, NULL);
@@ -35,37 +39,37 @@ void pcm_ring_destroy(struct pcm_ring *ring)
         return;
     pthread_cond_destroy(&ring->changed);
     pthread_mutex_destroy(&ring->lock);
+    free(ring->blocks);
     free(ring);
 }
 
-struct pcm_segment *pcm_ring_get_empty(struct pcm_ring *ring)
+struct pcm_block *pcm_ring_get_empty(struct pcm_ring *ring)
 {
     pthread_mutex_lock(&ring->lock);
-    while (ring->put_count - ring->released_count == SEGMENT_COUNT && !ring->is_stopped)
+    while (ring->put_count - ring->released_count == ring->size && !ring->is_stopped)
         pthread_cond_wait(&ring->changed, &ring->lock);
-    struct pcm_segment *segment =
-        ring->is_stopped ? NULL : &ring->segments[ring->put_count % SEGMENT_COUNT];
+    struct pcm_block *block = ring->is_stopped ? NULL : &ring->blocks[ring->put_count % ring->size];
     pthread_mutex_unlock(&ring->lock);
-    return segment;
+    return block;
 }
 
-const struct pcm_segment *pcm_ring_get_full(struct pcm_ring *ring)
+const struct pcm_block *pcm_ring_get(struct pcm_ring *ring, uint64_t number)
 {
     pthread_mutex_lock(&ring->lock);
-    while (ring->put_count == ring->released_count && !ring->is_ended)
+    assert(number >= ring->released_count);
+    while (ring->put_count <= number && !ring->is_ended && !ring->is_stopped)
         pthread_cond_wait(&ring->changed, &ring->lock);
-    const struct pcm_segment *segment = ring->put_count == ring->released_count
-                                            ? NULL
-                                            : &ring->segments[ring->released_count % SEGMENT_COUNT];
+    bool is_there = ring->put_count > number && !ring->is_stopped;
+    const struct pcm_block *block = is_there ? &ring->blocks[number % ring->size] : NULL;
     pthread_mutex_unlock(&ring->lock);
-    return segment;
+    return block;
 }
 
 void pcm_ring_put(struct pcm_ring *ring)
 {
     pthread_mutex_lock(&ring->lock);
     ring->put_count++;
-    pthread_cond_signal(&ring->changed);
+    pthread_cond_broadcast(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
 }
 
@@ -73,15 +77,20 @@ void pcm_ring_end(struct pcm_ring *ring)
 {
     pthread_mutex_lock(&ring->lock);
     ring->is_ended = true;
-    pthread_cond_signal(&ring->changed);
+    pthread_cond_broadcast(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
 }
 
-void pcm_ring_release(struct pcm_ring *ring)
+void pcm_ring_release(struct pcm_ring *ring, uint64_t number)
 {
     pthread_mutex_lock(&ring->lock);
-    ring->released_count++;
-    pthread_cond_signal(&ring->changed);
+    /* A sound can end before a reader's next block. */
+    if (number > ring->put_count)
+        number = ring->put_count;
+    if (number > ring->released_count) {
+        ring->released_count = number;
+        pthread_cond_broadcast(&ring->changed);
+    }
     pthread_mutex_unlock(&ring->lock);
 }
 
@@ -89,6 +98,6 @@ void pcm_ring_stop(struct pcm_ring *ring)
 {
     pthread_mutex_lock(&ring->lock);
     ring->is_stopped = true;
-    pthread_cond_signal(&ring->changed);
+    pthread_cond_broadcast(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
 }

@@ -1,33 +1,36 @@
 #pragma once
 
-/* Decoded sound on its way from the decoding thread to the encoding one: a fixed number of segments
- * of fixed size, so that whichever is faster waits, and memory does not grow. */
+/* Decoded sound on its way from the decoding thread to the encoding ones: blocks of fixed size, of
+ * which a fixed number is kept, so that whichever is faster waits, and memory does not grow. Each
+ * reader reads where it likes within what is kept. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* A multiple of both frame sizes, 1152 and 576. */
-#define PCM_SEGMENT_SAMPLES 9216
+#define PCM_BLOCK_SAMPLES 9216
 
-struct pcm_segment {
+struct pcm_block {
     /* Full scale is ±32768, as LAME wants it; [1] is unused in mono. */
-    float samples[2][PCM_SEGMENT_SAMPLES];
+    float samples[2][PCM_BLOCK_SAMPLES];
     size_t count;            /* per channel; only the last is not full */
     uint64_t input_position; /* how far the input was read for it */
 };
 
-struct pcm_ring; /* one writer thread, one reader thread */
+struct pcm_ring; /* one writer thread; reader threads; one thread at a time that releases */
 
-struct pcm_ring *pcm_ring_create(void);
+struct pcm_ring *pcm_ring_create(size_t blocks);
 void pcm_ring_destroy(struct pcm_ring *ring); /* NULL is fine */
 
-/* The writer fills the segment that it gets, then puts it. NULL: the reader stopped. */
-struct pcm_segment *pcm_ring_get_empty(struct pcm_ring *ring);
+/* The writer fills the block that it gets, then puts it. NULL: the readers stopped. */
+struct pcm_block *pcm_ring_get_empty(struct pcm_ring *ring);
 void pcm_ring_put(struct pcm_ring *ring);
 void pcm_ring_end(struct pcm_ring *ring); /* nothing more will come */
 
-/* The reader takes the oldest, then releases it. NULL: that was all. */
-const struct pcm_segment *pcm_ring_get_full(struct pcm_ring *ring);
-void pcm_ring_release(struct pcm_ring *ring);
-void pcm_ring_stop(struct pcm_ring *ring); /* wants no more: frees a writer that waits */
+/* Waits for the block of that number, which must not be released. NULL: there are not so many, or
+ * the readers stopped. */
+const struct pcm_block *pcm_ring_get(struct pcm_ring *ring, uint64_t number);
+/* Blocks before that number are read no more; never goes back. */
+void pcm_ring_release(struct pcm_ring *ring, uint64_t number);
+void pcm_ring_stop(struct pcm_ring *ring); /* no more is wanted: frees all that wait */

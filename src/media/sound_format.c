@@ -25,8 +25,8 @@
 struct sound_format {
     uint32_t sample_rate_hz;
     uint32_t channels;
-    struct pcm_ring *ring;       /* borrowed */
-    struct pcm_segment *segment; /* borrowed from the ring; NULL: none is being filled */
+    struct pcm_ring *ring;   /* borrowed */
+    struct pcm_block *block; /* borrowed from the ring; NULL: none is being filled */
     uint64_t samples;
     uint64_t input_position;
     bool is_stopped;
@@ -75,32 +75,32 @@ static void scale(float *to, const float *from, size_t count)
     }
 }
 
-/* Fills segments; each full one goes to the encoders. */
+/* Fills blocks; each full one goes to the encoders. */
 static void emit(struct sound_format *format, const float *const planes[2], size_t count)
 {
     assert(format->channels <= 2);
     for (size_t done = 0; done < count && !format->is_stopped;) {
-        if (format->segment == NULL) {
-            format->segment = pcm_ring_get_empty(format->ring);
-            if (format->segment == NULL) {
+        if (format->block == NULL) {
+            format->block = pcm_ring_get_empty(format->ring);
+            if (format->block == NULL) {
                 format->is_stopped = true;
                 return;
             }
-            format->segment->count = 0;
+            format->block->count = 0;
         }
-        struct pcm_segment *segment = format->segment;
-        size_t part = PCM_SEGMENT_SAMPLES - segment->count;
+        struct pcm_block *block = format->block;
+        size_t part = PCM_BLOCK_SAMPLES - block->count;
         if (part > count - done)
             part = count - done;
         for (uint32_t channel = 0; channel < format->channels; channel++)
-            scale(segment->samples[channel] + segment->count, planes[channel] + done, part);
-        segment->count += part;
-        segment->input_position = format->input_position;
+            scale(block->samples[channel] + block->count, planes[channel] + done, part);
+        block->count += part;
+        block->input_position = format->input_position;
         done += part;
         format->samples += part;
-        if (segment->count == PCM_SEGMENT_SAMPLES) {
+        if (block->count == PCM_BLOCK_SAMPLES) {
             pcm_ring_put(format->ring);
-            format->segment = NULL;
+            format->block = NULL;
         }
     }
 }
@@ -251,9 +251,9 @@ bool sound_format_add(struct sound_format *format, const AVFrame *frame, uint64_
 void sound_format_finish(struct sound_format *format)
 {
     drain(format);
-    if (format->segment != NULL && !format->is_stopped)
+    if (format->block != NULL && !format->is_stopped)
         pcm_ring_put(format->ring);
-    format->segment = NULL;
+    format->block = NULL;
     pcm_ring_end(format->ring);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /* Makes of decoded frames what the encoder takes: float, one rate, mono or stereo, full scale
- * ±32768, in segments of the ring. Resamples and mixes (libswresample) only where it must; what
+ * ±32768, in blocks of the ring. Resamples and mixes (libswresample) only where it must; what
  * needs neither goes through to the bit. */
 
 #include "media/pcm_ring.h"

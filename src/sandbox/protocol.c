@@ -74,6 +74,7 @@ bool protocol_format_job(const struct protocol_job *job, struct buffer *out_payl
     json_set_integer(json, "input_size", json_size(job->input_size));
     json_set_integer(json, "output_size_max", json_size(job->output_size_max));
     json_set_integer(json, "duration_max_ms", json_size(job->duration_max_ms));
+    json_set_integer(json, "threads", job->threads);
     return json_format(json, out_payload, error);
 }
 
@@ -82,7 +83,7 @@ bool protocol_parse_job(const void *payload, size_t size, struct protocol_job *o
 {
     CLEANUP(json_decrefp) json_t *json = NULL;
     struct protocol_job job = {0};
-    int64_t input_size, output_size_max, duration_max_ms;
+    int64_t input_size, output_size_max, duration_max_ms, threads;
     if (size > PROTOCOL_JOB_SIZE_MAX || !json_parse(payload, size, &json, error))
         return refuse("job", size, error);
     if (!json_get_integer(json, "input_size", JSON_REQUIRED, -1, INT64_MAX, &input_size, error) ||
@@ -90,11 +91,14 @@ bool protocol_parse_job(const void *payload, size_t size, struct protocol_job *o
                           error) ||
         !json_get_integer(json, "duration_max_ms", JSON_REQUIRED, 0, INT64_MAX / 1000000,
                           &duration_max_ms, error) ||
+        !json_get_integer(json, "threads", JSON_REQUIRED, 1, PROTOCOL_THREADS_MAX, &threads,
+                          error) ||
         !conversion_options_from_json(json_object_get(json, "options"), &job.options, error))
         return error_prefix(error, "job");
     job.input_size = input_size < 0 ? PROTOCOL_SIZE_UNKNOWN : (uint64_t)input_size;
     job.output_size_max = (uint64_t)output_size_max;
     job.duration_max_ms = (uint64_t)duration_max_ms;
+    job.threads = (uint32_t)threads;
     *out_job = job;
     return true;
 }

@@ -423,6 +423,7 @@ static bool send_job(struct run *run, struct error *error)
         .input_size = run->guard.input_size,
         .output_size_max = run->guard.output_size_max,
         .duration_max_ms = run->guard.duration_max_ms,
+        .threads = run->job->threads,
     };
     struct buffer payload = BUFFER_WITH_MAX(PROTOCOL_JOB_SIZE_MAX);
     unsigned char header[PROTOCOL_HEADER_SIZE];
@@ -465,6 +466,7 @@ enum worker_end worker_process_run(struct worker_process *process, const struct 
                                    struct worker_result *out_result, struct error *error)
 {
     _Static_assert(WORKER_SIZE_UNKNOWN == PROTOCOL_SIZE_UNKNOWN, "one way to say it");
+    assert(job->threads >= 1 && job->threads <= PROTOCOL_THREADS_MAX);
     struct error unwanted;
     if (error == NULL)
         error = &unwanted;

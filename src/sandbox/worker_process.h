@@ -36,6 +36,7 @@ struct worker_job {
     uint64_t output_size_max; /* a larger MP3 is FAILURE_TOO_LARGE; 0: 4 GiB - 1, what its own
                                * header can count */
     int64_t duration_max_ms;  /* longer sound is FAILURE_TOO_LONG; 0: no limit */
+    uint32_t threads;         /* encoders at once, at least 1 */
     int64_t stall_max_ms;     /* without output while it waits for nothing of ours; 0: no limit */
     int64_t deadline_ms;      /* of the whole run, from its start; 0: none */
     int cancel_fd;            /* readable: stop; never read from; -1: none */

@@ -150,7 +150,8 @@ static bool converter_open(const struct config *config, struct ops *ops, void **
         converter_close(converter);
         return false;
     }
-    log_info("converting", FIELD_COUNT("jobs", converter->settings.jobs));
+    log_info("converting", FIELD_COUNT("jobs", converter->settings.jobs),
+             FIELD_COUNT("threads", converter->settings.threads));
     *out_state = converter;
     return true;
 }

@@ -144,6 +144,7 @@ static enum worker_end run_worker(struct job *job, struct worker_result *out_res
         .input_size = job->video_size,
         .output_size_max = settings->output_size_max,
         .duration_max_ms = settings->duration_max_ms,
+        .threads = (uint32_t)settings->threads,
         .stall_max_ms = settings->stall_max_ms,
         .deadline_ms = settings->deadline_max_ms,
         .cancel_fd = -1, /* a stop lets end what can: tick() decides */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "services/common/limits.h"
+#include <unistd.h>
 
 /* MPEG audio's greatest bit rate, 320 kbit/s, and room for tags, a cover and the Info frame. */
 #define MP3_BYTES_PER_MS 40
@@ -17,6 +18,15 @@ const struct config_option converter_options[] = {
         .least = 1,
         .most = CONVERTER_JOBS_MAX,
         .help = "Conversions at once, each in a worker process of its own.",
+    },
+    {
+        .name = "converter.threads",
+        .type = CONFIG_COUNT,
+        .field = CONFIG_FIELD(struct converter_settings, threads, uint64_t),
+        .standard = "0",
+        .most = CONVERTER_THREADS_MAX,
+        .help = "Encoder threads of each conversion; 0 is the number of cores divided by "
+                "converter.jobs.",
     },
     {
         .name = "converter.stall_max",
@@ -42,6 +52,15 @@ const struct config_option converter_options[] = {
     {0},
 };
 
+static uint64_t threads_for(uint64_t jobs)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t threads = cores > 0 ? (uint64_t)cores / jobs : 1;
+    if (threads > CONVERTER_THREADS_MAX)
+        return CONVERTER_THREADS_MAX;
+    return threads > 0 ? threads : 1;
+}
+
 bool converter_settings_load(const struct config *config, struct converter_settings *out_settings,
                              struct error *error)
 {
@@ -50,6 +69,8 @@ bool converter_settings_load(const struct config *config, struct converter_setti
     if (!config_load(config, converter_options, &settings, error) ||
         !config_load(config, limits_options, &limits, error))
         return false;
+    if (settings.threads == 0)
+        settings.threads = threads_for(settings.jobs);
     settings.duration_max_ms = limits.duration_max_ms;
     settings.output_size_max =
         (uint64_t)limits.duration_max_ms * MP3_BYTES_PER_MS + MP3_TAGS_SIZE_MAX;

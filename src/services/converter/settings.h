@@ -7,9 +7,11 @@
 #include <stdint.h>
 
 #define CONVERTER_JOBS_MAX 64
+#define CONVERTER_THREADS_MAX 64
 
 struct converter_settings {
     uint64_t jobs;
+    uint64_t threads; /* encoders of each job */
     int64_t stall_max_ms;
     int64_t deadline_max_ms;
     int64_t duration_max_ms;  /* limits.duration_max */

@@ -14,6 +14,7 @@ static void a_job_survives_the_way_there_and_back(void **state)
         .input_size = PROTOCOL_SIZE_UNKNOWN,
         .output_size_max = UINT32_MAX,
         .duration_max_ms = 12 * 3600 * 1000,
+        .threads = 3,
     };
     struct protocol_job back;
     struct buffer payload = BUFFER_WITH_MAX(PROTOCOL_JOB_SIZE_MAX);
@@ -23,6 +24,7 @@ static void a_job_survives_the_way_there_and_back(void **state)
     assert_true(back.input_size == PROTOCOL_SIZE_UNKNOWN);
     assert_int_equal(back.output_size_max, UINT32_MAX);
     assert_int_equal(back.duration_max_ms, 12 * 3600 * 1000);
+    assert_int_equal(back.threads, 3);
     buffer_finish(&payload);
 }
 
@@ -33,9 +35,14 @@ static void jobs_that_are_none_are_refused(void **state)
         "",
         "[]",
         "{\"input_size\":1}",
-        "{\"options\":{},\"input_size\":1,\"output_size_max\":0,\"duration_max_ms\":0}",
-        "{\"options\":{},\"input_size\":-2,\"output_size_max\":1,\"duration_max_ms\":0}",
-        "{\"options\":{},\"input_size\":1,\"output_size_max\":1,\"duration_max_ms\":-1}",
+        "{\"options\":{},\"input_size\":1,\"output_size_max\":0,\"duration_max_ms\":0,"
+        "\"threads\":1}",
+        "{\"options\":{},\"input_size\":-2,\"output_size_max\":1,\"duration_max_ms\":0,"
+        "\"threads\":1}",
+        "{\"options\":{},\"input_size\":1,\"output_size_max\":1,\"duration_max_ms\":-1,"
+        "\"threads\":1}",
+        "{\"options\":{},\"input_size\":1,\"output_size_max\":1,\"duration_max_ms\":0,"
+        "\"threads\":0}",
         ("{\"options\":{\"track\":-1},\"input_size\":1,\"output_size_max\":1,"
          "\"duration_max_ms\":0}"),
     };

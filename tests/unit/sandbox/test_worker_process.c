@@ -70,6 +70,7 @@ static const struct worker_job standard_job = {
     .input_size = INPUT_SIZE,
     .output_size_max = 64 * PROTOCOL_RANGE_SIZE_MAX,
     .duration_max_ms = 10000,
+    .threads = 1,
     .stall_max_ms = 20000,
     .cancel_fd = -1,
 };

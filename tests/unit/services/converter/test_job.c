@@ -242,7 +242,7 @@ static int set_up(void **state)
 
 static struct job_report run(void)
 {
-    static const struct converter_settings settings = {.jobs = 1};
+    static const struct converter_settings settings = {.threads = 1};
     struct stop stop;
     assert_true(stop_open(&stop, NULL));
     const struct job_tools tools = {.settings = &settings, .policy = &policy, .stop = &stop};

@@ -1,0 +1,500 @@
+#include "media/encoder_pool.h"
+
+#include "media/frame_row.h"
+#include "media/segment_plan.h"
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+/* An encoder gives a frame only once all of its slot is written, which small frames wait for. */
+#define LATENCY_FRAMES 64
+/* So much can be decoded before the encoders need it. */
+#define AHEAD_BLOCKS 16
+/* Frames that were read are forgotten so many at a time. */
+#define FORGET_FRAMES 256
+
+struct segment {
+    struct segment *later; /* taken next; NULL for the one taken last */
+    struct frame_row row;
+    uint64_t hand_over; /* from this frame on, the later one can go on */
+    uint64_t block;     /* that its encoder needs next */
+    uint64_t input_position;
+    enum segment_state { SEGMENT_ENCODED, SEGMENT_JOINED, SEGMENT_COMPLETE } state;
+
+    /* The search for where it joins a later one. */
+    uint64_t compared; /* frames before this one were */
+    uint32_t equal;    /* frames up to there, in a row */
+
+    /* Once joined: before which frame, and who goes on. */
+    uint64_t cut;
+    struct segment *successor;
+};
+
+struct worker {
+    struct encoder_pool *pool;
+    pthread_t thread;
+    struct encoder *encoder; /* owned */
+    struct frame_parser parser;
+    uint64_t frames_given; /* whole frames' samples, in all segments */
+    uint64_t frames_parsed;
+    uint64_t frames_stale; /* so many of all are of segments before */
+    struct segment *segment;
+};
+
+struct encoder_pool {
+    /* Set by encoder_pool_start(), then read-only. */
+    struct encoder_settings encoder;
+    struct pcm_ring *ring; /* borrowed */
+    uint64_t frame_samples;
+    uint64_t segment_frames;
+    uint64_t period_frames;
+    uint64_t kept_blocks; /* behind the slowest encoder, for a lead-in to begin in */
+    uint32_t worker_count;
+    uint32_t started_count;
+    struct worker *workers; /* owned */
+
+    /* Guarded by lock: all below, and all segments. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct segment *first; /* the one that is read; owned, with all later ones */
+    struct segment *last;
+    uint64_t next_read; /* frame */
+    uint64_t samples;
+    bool has_ended; /* an encoder got to the end of the sound */
+    bool is_stopped;
+    bool has_failed;
+    struct error error;
+    struct encoder_pool_joins joins;
+};
+
+static uint64_t frame_samples(const struct encoder_settings *encoder)
+{
+    return encoder->sample_rate_hz >= 32000 ? 1152 : 576;
+}
+
+static uint64_t blocks_of(uint64_t frames, uint64_t samples_per_frame)
+{
+    return (frames * samples_per_frame + PCM_BLOCK_SAMPLES - 1) / PCM_BLOCK_SAMPLES;
+}
+
+static uint64_t kept_blocks(const struct encoder_pool_settings *settings)
+{
+    if (settings->encoders == 1)
+        return 0;
+    uint64_t period = segment_period_frames(settings->encoder.sample_rate_hz);
+    return blocks_of(SEGMENT_LEAD_IN_FRAMES + period + LATENCY_FRAMES,
+                     frame_samples(&settings->encoder));
+}
+
+static uint64_t planned_frames(const struct encoder_pool_settings *settings)
+{
+    return segment_frames(settings->samples / frame_samples(&settings->encoder),
+                          settings->encoders);
+}
+
+/* While the first encoder ends its segment, the others are up to a segment each ahead of it. */
+size_t encoder_pool_blocks(const struct encoder_pool_settings *settings)
+{
+    uint64_t ahead = (settings->encoders - 1) * planned_frames(settings);
+    return (size_t)(blocks_of(ahead, frame_samples(&settings->encoder)) + kept_blocks(settings) +
+                    AHEAD_BLOCKS);
+}
+
+/* ---- Under the lock ---- */
+
+static void fail(struct encoder_pool *pool, const struct error *error)
+{
+    if (!pool->has_failed)
+        pool->error = *error;
+    pool->has_failed = true;
+    pool->is_stopped = true;
+    pthread_cond_broadcast(&pool->changed);
+}
+
+static void destroy_segment(struct segment *segment)
+{
+    frame_row_finish(&segment->row);
+    free(segment);
+}
+
+static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_given)
+{
+    struct segment *segment = calloc(1, sizeof *segment);
+    if (segment == NULL)
+        abort();
+    uint64_t begin = 0, from = 0;
+    if (pool->last == NULL) {
+        pool->first = segment;
+    } else {
+        from = pool->last->hand_over;
+        begin = segment_begin(from, frames_given, pool->period_frames);
+        pool->last->later = segment;
+    }
+    pool->last = segment;
+    frame_row_init(&segment->row, begin);
+    segment->block = begin * pool->frame_samples / PCM_BLOCK_SAMPLES;
+    segment->hand_over = from + pool->segment_frames;
+    segment->compared = segment->hand_over - SEGMENT_EVIDENCE_FRAMES;
+    return segment;
+}
+
+static void release_blocks(struct encoder_pool *pool)
+{
+    uint64_t block = UINT64_MAX;
+    for (uint32_t i = 0; i < pool->worker_count; i++) {
+        const struct segment *segment = pool->workers[i].segment;
+        if (segment != NULL && segment->block < block)
+            block = segment->block;
+    }
+    if (block != UINT64_MAX && block > pool->kept_blocks)
+        pcm_ring_release(pool->ring, block - pool->kept_blocks);
+}
+
+/* Who made that frame, among `segment` and those that followed it. */
+static struct segment *segment_of(struct segment *segment, uint64_t frame)
+{
+    while (segment->state == SEGMENT_JOINED && frame >= segment->cut)
+        segment = segment->successor;
+    return segment;
+}
+
+/* Goes on comparing as far as both are; true once there is evidence enough, and what the other made
+ * with what it had left over fits what is left over here (in CBR that is the same anyway). */
+static bool find_cut(struct segment *segment)
+{
+    while (segment->compared < frame_row_end(&segment->row)) {
+        const struct segment *other = segment_of(segment->later, segment->compared);
+        if (segment->compared >= frame_row_end(&other->row))
+            return false;
+        uint64_t frame = segment->compared++;
+        bool is_equal = frame_row_is_equal(&segment->row, &other->row, frame);
+        segment->equal = is_equal ? segment->equal + 1 : 0;
+        if (segment->equal >= SEGMENT_EVIDENCE_FRAMES &&
+            frame_row_left_over(&segment->row, frame) >= frame_row_left_over(&other->row, frame))
+            return true;
+    }
+    return false;
+}
+
+static void join(struct encoder_pool *pool, struct segment *segment)
+{
+    segment->cut = segment->compared;
+    segment->successor = segment_of(segment->later, segment->cut);
+    segment->state = SEGMENT_JOINED;
+    pool->joins.joined++;
+    if (segment->cut > segment->hand_over + SEGMENT_LEAD_IN_FRAMES)
+        pool->joins.late++;
+}
+
+/* Past the end of its segment, an encoder joins the next one, and goes on until it can. It waits
+ * for one that is behind, and where nobody has taken the next segment, it goes on through it. */
+static bool try_to_join(struct encoder_pool *pool, struct segment *segment)
+{
+    while (!pool->is_stopped && frame_row_end(&segment->row) > segment->hand_over) {
+        if (segment->later == NULL) {
+            segment->hand_over += pool->segment_frames;
+            segment->compared = segment->hand_over - SEGMENT_EVIDENCE_FRAMES;
+            return false;
+        }
+        const struct segment *other = segment_of(segment->later, frame_row_end(&segment->row) - 1);
+        if (other->state != SEGMENT_ENCODED || other->block >= segment->block) {
+            if (!find_cut(segment))
+                return false;
+            join(pool, segment);
+            return true;
+        }
+        pthread_cond_wait(&pool->changed, &pool->lock);
+    }
+    return false;
+}
+
+/* ---- A worker ---- */
+
+/* The frames in `bytes` become the segment's, but for those that its encoder still owed to the
+ * segment before. */
+static bool add_frames(struct worker *worker, const unsigned char *bytes, size_t size,
+                       struct error *error)
+{
+    struct frame_parts parts;
+    bool has_frame;
+    frame_parser_add(&worker->parser, bytes, size);
+    for (;;) {
+        if (!frame_parser_next(&worker->parser, &parts, &has_frame, error))
+            return false;
+        if (!has_frame)
+            return true;
+        if (worker->frames_parsed++ < worker->frames_stale)
+            continue;
+        if (worker->pool->encoder.is_vbr)
+            frame_parts_clear_layout(&parts);
+        frame_row_add(&worker->segment->row, &parts);
+    }
+}
+
+/* What the encoder gave after it was given the sound before `sample`. False: this segment needs no
+ * more of it. */
+static bool advance(struct worker *worker, uint64_t sample, uint64_t input_position,
+                    const unsigned char *bytes, size_t size)
+{
+    struct encoder_pool *pool = worker->pool;
+    struct segment *segment = worker->segment;
+    struct error error = {0};
+    pthread_mutex_lock(&pool->lock);
+    segment->block = sample / PCM_BLOCK_SAMPLES;
+    segment->input_position = input_position;
+    if (!add_frames(worker, bytes, size, &error))
+        fail(pool, &error);
+    release_blocks(pool);
+    pthread_cond_broadcast(&pool->changed);
+    if (try_to_join(pool, segment))
+        worker->segment = NULL;
+    bool goes_on = !pool->is_stopped && worker->segment != NULL;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    return goes_on;
+}
+
+/* The sound has ended, or nobody wants it. */
+static void complete(struct worker *worker, uint64_t samples)
+{
+    struct encoder_pool *pool = worker->pool;
+    unsigned char bytes[ENCODER_OUTPUT_SIZE_MAX];
+    size_t size;
+    struct error error = {0};
+    pthread_mutex_lock(&pool->lock);
+    bool is_stopped = pool->is_stopped;
+    pool->has_ended = true;
+    pthread_mutex_unlock(&pool->lock);
+    bool is_flushed = !is_stopped && encoder_finish(worker->encoder, bytes, &size, &error);
+
+    pthread_mutex_lock(&pool->lock);
+    if (!is_stopped && (!is_flushed || !add_frames(worker, bytes, size, &error)))
+        fail(pool, &error);
+    pool->samples = samples;
+    worker->segment->state = SEGMENT_COMPLETE;
+    worker->segment = NULL;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void encode(struct worker *worker)
+{
+    struct encoder_pool *pool = worker->pool;
+    uint64_t sample = worker->segment->row.begin * pool->frame_samples;
+    bool goes_on = true;
+    while (goes_on) {
+        const struct pcm_block *block = pcm_ring_get(pool->ring, sample / PCM_BLOCK_SAMPLES);
+        size_t offset = sample % PCM_BLOCK_SAMPLES;
+        if (block == NULL || block->count <= offset) {
+            complete(worker, sample);
+            return;
+        }
+        unsigned char bytes[ENCODER_OUTPUT_SIZE_MAX];
+        size_t size, count = block->count - offset;
+        struct error error = {0};
+        if (!encoder_add(worker->encoder, block->samples[0] + offset, block->samples[1] + offset,
+                         count, bytes, &size, &error)) {
+            pthread_mutex_lock(&pool->lock);
+            fail(pool, &error);
+            pthread_mutex_unlock(&pool->lock);
+            return;
+        }
+        sample += count;
+        worker->frames_given += count / pool->frame_samples;
+        goes_on = advance(worker, sample, block->input_position, bytes, size);
+    }
+}
+
+static bool begin_segment(struct worker *worker)
+{
+    struct encoder_pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    bool is_wanted = !pool->is_stopped && !pool->has_ended;
+    if (is_wanted) {
+        worker->segment = take_segment(pool, worker->frames_given);
+        worker->frames_stale = worker->frames_given;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return is_wanted;
+}
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    while (begin_segment(worker))
+        encode(worker);
+    return NULL;
+}
+
+/* ---- The pool ---- */
+
+static bool create_workers(struct encoder_pool *pool, struct error *error)
+{
+    pool->workers = calloc(pool->worker_count, sizeof *pool->workers);
+    if (pool->workers == NULL)
+        abort();
+    for (uint32_t i = 0; i < pool->worker_count; i++) {
+        pool->workers[i].pool = pool;
+        if (!encoder_create(&pool->encoder, &pool->workers[i].encoder, error))
+            return false;
+    }
+    return true;
+}
+
+static bool start_workers(struct encoder_pool *pool, struct error *error)
+{
+    for (; pool->started_count < pool->worker_count; pool->started_count++) {
+        struct worker *worker = &pool->workers[pool->started_count];
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0)
+            return error_set(error, ERROR_UNAVAILABLE, "no thread to encode in");
+    }
+    return true;
+}
+
+bool encoder_pool_start(const struct encoder_pool_settings *settings, struct pcm_ring *ring,
+                        struct encoder_pool **out_pool, struct error *error)
+{
+    assert(settings->encoders >= 1);
+    struct encoder_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        abort();
+    pool->encoder = settings->encoder;
+    pool->ring = ring;
+    pool->frame_samples = frame_samples(&settings->encoder);
+    pool->segment_frames = planned_frames(settings);
+    pool->period_frames = segment_period_frames(settings->encoder.sample_rate_hz);
+    pool->kept_blocks = kept_blocks(settings);
+    pool->worker_count = settings->encoders;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
+    if (!create_workers(pool, error) || !start_workers(pool, error)) {
+        encoder_pool_destroy(pool);
+        return false;
+    }
+    *out_pool = pool;
+    return true;
+}
+
+void encoder_pool_destroy(struct encoder_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->is_stopped = true;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    pcm_ring_stop(pool->ring);
+    for (uint32_t i = 0; i < pool->started_count; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+    for (uint32_t i = 0; i < pool->worker_count; i++)
+        encoder_destroy(pool->workers[i].encoder);
+    for (struct segment *segment = pool->first; segment != NULL;) {
+        struct segment *later = segment->later;
+        destroy_segment(segment);
+        segment = later;
+    }
+    pthread_cond_destroy(&pool->changed);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->workers);
+    free(pool);
+}
+
+/* Frames before this one are as one encoder would have made them, and here to stay. */
+static uint64_t certain_end(const struct segment *segment)
+{
+    uint64_t end = frame_row_end(&segment->row);
+    if (segment->state == SEGMENT_COMPLETE)
+        return end;
+    uint64_t certain =
+        segment->hand_over > segment->compared ? segment->hand_over : segment->compared;
+    if (segment->state == SEGMENT_JOINED)
+        certain = segment->cut;
+    return certain < end ? certain : end;
+}
+
+/* Whose turn it is; nobody needs the segments before. */
+static void go_to_next_read(struct encoder_pool *pool)
+{
+    if (pool->first == NULL)
+        return;
+    struct segment *to = segment_of(pool->first, pool->next_read);
+    while (pool->first != to) {
+        struct segment *done = pool->first;
+        pool->first = done->later;
+        destroy_segment(done);
+    }
+}
+
+static void forget(struct encoder_pool *pool)
+{
+    struct segment *segment = pool->first;
+    uint64_t begin = pool->next_read < segment->compared ? pool->next_read : segment->compared;
+    if (begin >= segment->row.begin + FORGET_FRAMES)
+        frame_row_forget(&segment->row, begin);
+}
+
+static bool is_at_end(const struct encoder_pool *pool)
+{
+    return pool->first != NULL && pool->first->state == SEGMENT_COMPLETE &&
+           pool->next_read == frame_row_end(&pool->first->row);
+}
+
+static bool is_frame_ready(const struct encoder_pool *pool)
+{
+    return pool->first != NULL && pool->next_read < certain_end(pool->first);
+}
+
+bool encoder_pool_read(struct encoder_pool *pool, struct frame_parts *out_parts,
+                       bool *out_has_frame, struct error *error)
+{
+    pthread_mutex_lock(&pool->lock);
+    go_to_next_read(pool);
+    while (!pool->is_stopped && !is_frame_ready(pool) && !is_at_end(pool)) {
+        pthread_cond_wait(&pool->changed, &pool->lock);
+        go_to_next_read(pool);
+    }
+    bool is_stopped = pool->is_stopped;
+    *out_has_frame = !is_stopped && is_frame_ready(pool);
+    if (*out_has_frame) {
+        frame_row_get(&pool->first->row, pool->next_read++, out_parts);
+        forget(pool);
+    } else if (is_stopped && error != NULL) {
+        *error = pool->error;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return !is_stopped;
+}
+
+uint64_t encoder_pool_input_position(struct encoder_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint64_t position = pool->first == NULL ? 0 : pool->first->input_position;
+    pthread_mutex_unlock(&pool->lock);
+    return position;
+}
+
+uint64_t encoder_pool_samples(struct encoder_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint64_t samples = pool->samples;
+    pthread_mutex_unlock(&pool->lock);
+    return samples;
+}
+
+struct encoder_pool_joins encoder_pool_joins(struct encoder_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct encoder_pool_joins joins = pool->joins;
+    pthread_mutex_unlock(&pool->lock);
+    return joins;
+}
+
+uint32_t encoder_pool_delay_samples(const struct encoder_pool *pool)
+{
+    return encoder_delay_samples(pool->workers[0].encoder);
+}
+
+uint32_t encoder_pool_lowpass_hz(const struct encoder_pool *pool)
+{
+    return encoder_lowpass_hz(pool->workers[0].encoder);
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+/* Encoders side by side, a thread each, that make of decoded sound the frames that one encoder
+ * would have made: each takes the next segment (segment_plan.h), begins a lead-in before it, and
+ * goes on until its frames and those of the next segment's encoder are the same; then it takes
+ * another. With one encoder, its segment never ends.
+ *
+ * An encoder is used again for segment after segment: what it heard in the one before fades in the
+ * lead-in as well, and all are made before there are threads, since LAME fills tables that its
+ * encoders share. */
+
+#include "media/encoder.h"
+#include "media/frame_parts.h"
+#include "media/pcm_ring.h"
+
+struct encoder_pool;
+
+struct encoder_pool_settings {
+    struct encoder_settings encoder;
+    uint32_t encoders; /* 1 at least */
+    uint64_t samples;  /* per channel, about; 0: unknown */
+};
+
+/* How many blocks the ring must keep for it. */
+size_t encoder_pool_blocks(const struct encoder_pool_settings *settings);
+
+/* `ring` is borrowed until encoder_pool_destroy(). */
+MUST_CHECK bool encoder_pool_start(const struct encoder_pool_settings *settings,
+                                   struct pcm_ring *ring, struct encoder_pool **out_pool,
+                                   struct error *error);
+/* Stops the ring, and waits for the threads. NULL is fine. */
+void encoder_pool_destroy(struct encoder_pool *pool);
+
+/* The next frame, in order; waits for it. *out_has_frame is false after the last. */
+MUST_CHECK bool encoder_pool_read(struct encoder_pool *pool, struct frame_parts *out_parts,
+                                  bool *out_has_frame, struct error *error);
+
+uint64_t encoder_pool_input_position(struct encoder_pool *pool); /* of what was read */
+/* Given to it in all, per channel; after the last frame. */
+uint64_t encoder_pool_samples(struct encoder_pool *pool);
+uint32_t encoder_pool_delay_samples(const struct encoder_pool *pool);
+uint32_t encoder_pool_lowpass_hz(const struct encoder_pool *pool);
+
+/* How often encoders had to go on for more than a lead-in before they agreed, and how often they
+ * joined: for measurements. */
+struct encoder_pool_joins {
+    uint64_t joined;
+    uint64_t late;
+};
+struct encoder_pool_joins encoder_pool_joins(struct encoder_pool *pool);

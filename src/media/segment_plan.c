@@ -1,0 +1,23 @@
+#include "media/segment_plan.h"
+
+uint64_t segment_frames(uint64_t frames, uint32_t encoders)
+{
+    uint64_t fair = (frames + encoders - 1) / encoders;
+    if (fair == 0 || fair > SEGMENT_FRAMES_MAX)
+        return SEGMENT_FRAMES_MAX;
+    return fair < SEGMENT_FRAMES_MIN ? SEGMENT_FRAMES_MIN : fair;
+}
+
+uint64_t segment_period_frames(uint32_t sample_rate_hz)
+{
+    /* 144000 × kb/s ÷ 44100 leaves 49ths of a byte; all other rates' frames are whole bytes. */
+    return sample_rate_hz % 11025 == 0 ? 49 : 1;
+}
+
+uint64_t segment_begin(uint64_t frame, uint64_t frames_done, uint64_t period_frames)
+{
+    uint64_t latest = frame - SEGMENT_LEAD_IN_FRAMES;
+    uint64_t ahead =
+        (latest % period_frames + period_frames - frames_done % period_frames) % period_frames;
+    return latest - ahead;
+}
