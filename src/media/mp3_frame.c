@@ -84,7 +84,7 @@ static uint32_t get_bits(const unsigned char *bytes, size_t bit, unsigned count)
 {
     uint32_t value = 0;
     for (size_t i = bit; i < bit + count; i++)
-        value = value << 1 | (bytes[i / 8] >> (7 - i % 8) & 1U);
+        value = value << 1 | ((unsigned)bytes[i / 8] >> (7 - i % 8) & 1U);
     return value;
 }
 

@@ -1,0 +1,10 @@
+#pragma once
+
+/* Sound for tests of the engine: the same numbers every time, with all that encoders treat
+ * differently: tones, attacks, noise, near silence and silence. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Full scale ±32768, as LAME wants it. The channels differ. */
+void sound_fill(float *samples, size_t count, uint32_t sample_rate_hz, uint32_t channel);

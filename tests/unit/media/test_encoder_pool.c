@@ -1,0 +1,192 @@
+#include "media/encoder_pool.h"
+
+#include "base/buffer.h"
+#include "media/frame_layout.h"
+#include "support/cmocka_all.h"
+#include "support/sound.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STREAM_SIZE_MAX (8U << 20)
+
+static float *sound[2];
+static size_t samples;
+
+struct writing {
+    struct pcm_ring *ring;
+    size_t samples;
+};
+
+static void *write_sound(void *context)
+{
+    struct writing *writing = context;
+    for (size_t at = 0; at < writing->samples; at += PCM_BLOCK_SAMPLES) {
+        struct pcm_block *block = pcm_ring_get_empty(writing->ring);
+        if (block == NULL)
+            break;
+        size_t left = writing->samples - at;
+        block->count = left < PCM_BLOCK_SAMPLES ? left : PCM_BLOCK_SAMPLES;
+        block->input_position = at;
+        for (size_t i = 0; i < 2; i++)
+            memcpy(block->samples[i], sound[i] + at, block->count * sizeof(float));
+        pcm_ring_put(writing->ring);
+    }
+    pcm_ring_end(writing->ring);
+    return NULL;
+}
+
+static void make_sound(uint32_t sample_rate_hz, size_t count)
+{
+    samples = count;
+    for (uint32_t channel = 0; channel < 2; channel++) {
+        sound[channel] = realloc(sound[channel], samples * sizeof *sound[channel]);
+        assert_non_null(sound[channel]);
+        sound_fill(sound[channel], samples, sample_rate_hz, channel);
+    }
+}
+
+static void encode_at_once(const struct encoder_settings *settings, struct buffer *out)
+{
+    struct error error = {0};
+    unsigned char bytes[ENCODER_OUTPUT_SIZE_MAX];
+    struct encoder *encoder;
+    size_t size;
+    assert_true(encoder_create(settings, &encoder, &error));
+    for (size_t at = 0; at < samples; at += 9216) {
+        size_t count = samples - at < 9216 ? samples - at : 9216;
+        assert_true(
+            encoder_add(encoder, sound[0] + at, sound[1] + at, count, bytes, &size, &error));
+        assert_true(buffer_append(out, bytes, size, &error));
+    }
+    assert_true(encoder_finish(encoder, bytes, &size, &error));
+    assert_true(buffer_append(out, bytes, size, &error));
+    encoder_destroy(encoder);
+}
+
+static struct encoder_pool_joins encode_in_pool(const struct encoder_pool_settings *settings,
+                                                struct buffer *out)
+{
+    struct error error = {0};
+    struct pcm_ring *ring = pcm_ring_create(encoder_pool_blocks(settings));
+    struct writing writing = {ring, samples};
+    struct encoder_pool *pool;
+    struct frame_layout layout;
+    struct frame_parts parts;
+    bool has_frame;
+    pthread_t writer;
+    frame_layout_init(&layout, settings->encoder.is_vbr);
+    assert_int_equal(pthread_create(&writer, NULL, write_sound, &writing), 0);
+    assert_true(encoder_pool_start(settings, ring, &pool, &error));
+    for (;;) {
+        assert_true(encoder_pool_read(pool, &parts, &has_frame, &error));
+        if (!has_frame)
+            break;
+        assert_true(frame_layout_add(&layout, &parts, out, &error));
+    }
+    assert_true(frame_layout_end(&layout, out, &error));
+    assert_int_equal(encoder_pool_samples(pool), samples);
+    struct encoder_pool_joins joins = encoder_pool_joins(pool);
+    encoder_pool_destroy(pool);
+    pthread_join(writer, NULL);
+    pcm_ring_destroy(ring);
+    frame_layout_finish(&layout);
+    return joins;
+}
+
+static void several_encoders_make_what_one_makes(void **state)
+{
+    (void)state;
+    static const struct encoder_pool_settings all_settings[] = {
+        {{.sample_rate_hz = 44100, .channels = 2, .bitrate_kbps = 128}, .encoders = 4},
+        {{.sample_rate_hz = 44100, .channels = 1, .bitrate_kbps = 320}, .encoders = 2},
+        {{.sample_rate_hz = 48000, .channels = 2, .bitrate_kbps = 64}, .encoders = 3},
+        {{.sample_rate_hz = 22050, .channels = 2, .bitrate_kbps = 160}, .encoders = 5},
+        {{.sample_rate_hz = 8000, .channels = 1, .bitrate_kbps = 16}, .encoders = 3},
+        {{.sample_rate_hz = 44100, .channels = 2, .is_vbr = true, .vbr_quality = 5}, .encoders = 4},
+        {{.sample_rate_hz = 44100, .channels = 2, .bitrate_kbps = 128}, .encoders = 1},
+    };
+    for (size_t i = 0; i < sizeof all_settings / sizeof all_settings[0]; i++) {
+        struct encoder_pool_settings settings = all_settings[i];
+        struct buffer once = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
+        struct buffer side_by_side = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
+        uint32_t frame_samples = settings.encoder.sample_rate_hz >= 32000 ? 1152 : 576;
+        make_sound(settings.encoder.sample_rate_hz, 2000 * frame_samples + 777);
+        settings.samples = 10000; /* as of short sound: many segments */
+        encode_at_once(&settings.encoder, &once);
+        struct encoder_pool_joins joins = encode_in_pool(&settings, &side_by_side);
+        if (settings.encoders > 1)
+            assert_true(joins.joined >= 2);
+        else
+            assert_int_equal(joins.joined, 0);
+        if (once.size != side_by_side.size ||
+            memcmp(once.bytes, side_by_side.bytes, once.size) != 0)
+            fail_msg("settings %zu: %zu bytes became %zu others", i, once.size, side_by_side.size);
+        buffer_finish(&once);
+        buffer_finish(&side_by_side);
+    }
+}
+
+/* Around each length at which a segment begins or ends, too. */
+static void sound_of_any_length_is_encoded(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {1,          1151,           1152,       9216,
+                                     294 * 1152, 294 * 1152 + 1, 391 * 1152, 392 * 1152,
+                                     393 * 1152, 395 * 1152 + 5, 500 * 1152, 784 * 1152};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        const struct encoder_pool_settings settings = {
+            .encoder = {.sample_rate_hz = 32000, .channels = 1, .bitrate_kbps = 64},
+            .encoders = 3,
+            .samples = 10000,
+        };
+        struct buffer once = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
+        struct buffer side_by_side = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
+        make_sound(32000, lengths[i]);
+        encode_at_once(&settings.encoder, &once);
+        encode_in_pool(&settings, &side_by_side);
+        assert_int_equal(once.size, side_by_side.size);
+        assert_memory_equal(once.bytes, side_by_side.bytes, once.size);
+        buffer_finish(&once);
+        buffer_finish(&side_by_side);
+    }
+}
+
+static void a_pool_that_is_wanted_no_more_ends_at_once(void **state)
+{
+    (void)state;
+    const struct encoder_pool_settings settings = {
+        .encoder = {.sample_rate_hz = 44100, .channels = 2, .bitrate_kbps = 128},
+        .encoders = 4,
+    };
+    make_sound(44100, 4000 * 1152);
+    for (size_t frames = 0; frames < 3000; frames += 700) {
+        struct error error = {0};
+        struct pcm_ring *ring = pcm_ring_create(encoder_pool_blocks(&settings));
+        struct writing writing = {ring, samples};
+        struct encoder_pool *pool;
+        struct frame_parts parts;
+        bool has_frame;
+        pthread_t writer;
+        assert_int_equal(pthread_create(&writer, NULL, write_sound, &writing), 0);
+        assert_true(encoder_pool_start(&settings, ring, &pool, &error));
+        for (size_t i = 0; i < frames; i++)
+            assert_true(encoder_pool_read(pool, &parts, &has_frame, &error));
+        encoder_pool_destroy(pool);
+        pthread_join(writer, NULL);
+        pcm_ring_destroy(ring);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(several_encoders_make_what_one_makes),
+        cmocka_unit_test(sound_of_any_length_is_encoded),
+        cmocka_unit_test(a_pool_that_is_wanted_no_more_ends_at_once),
+    };
+    int result = cmocka_run_group_tests(tests, NULL, NULL);
+    free(sound[0]);
+    free(sound[1]);
+    return result;
+}
