@@ -10,31 +10,35 @@ static float noise(uint64_t *state)
     return (float)(*state >> 40) / (float)(1 << 23) - 1;
 }
 
-/* Ten seconds of each kind, then from the beginning. */
-static double sample_at(double seconds, uint32_t channel, double random)
+static double sample_at(enum sound sound, double seconds, uint32_t channel, double random)
 {
     double beat = fmod(seconds, 0.5), slow = sin(2 * PI * 0.3 * seconds + channel);
-    switch ((unsigned)(seconds / 10) % 5) {
-    case 0: /* music, more or less */
+    switch (sound) {
+    case SOUND_MUSIC:
         return 9000 * sin(2 * PI * (220 + 110 * channel) * seconds) * (0.6 + 0.4 * slow) +
                7000 * sin(2 * PI * (440 + 9 * floor(seconds * 4)) * seconds) * exp(-6 * beat) +
                6000 * random * exp(-25 * beat);
-    case 1: /* speech, more or less */
+    case SOUND_SPEECH:
         return (slow > -0.3 ? 1 : 0.02) *
                (6000 * sin(2 * PI * 140 * seconds + 3 * slow) * sin(2 * PI * 900 * seconds) +
                 2500 * random * fabs(slow));
-    case 2:
+    case SOUND_NOISE:
         return 8000 * random;
-    case 3:
+    case SOUND_TONES:
         return 12000 * sin(2 * PI * 440 * (1 + channel) * seconds);
     default: /* hardly anything, then nothing */
         return fmod(seconds, 10) < 5 ? 3 * random : 0;
     }
 }
 
-void sound_fill(float *samples, size_t count, uint32_t sample_rate_hz, uint32_t channel)
+void sound_fill(float *samples, size_t count, uint32_t sample_rate_hz, uint32_t channel,
+                enum sound sound)
 {
     uint64_t state = 7 + channel;
-    for (size_t i = 0; i < count; i++)
-        samples[i] = (float)sample_at((double)i / sample_rate_hz, channel, (double)noise(&state));
+    for (size_t i = 0; i < count; i++) {
+        double seconds = (double)i / sample_rate_hz;
+        enum sound kind =
+            sound == SOUND_IN_TURN ? (enum sound)(i / (10 * sample_rate_hz) % SOUND_KINDS) : sound;
+        samples[i] = (float)sample_at(kind, seconds, channel, (double)noise(&state));
+    }
 }

@@ -6,5 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum sound { SOUND_MUSIC, SOUND_SPEECH, SOUND_NOISE, SOUND_TONES, SOUND_SILENCE, SOUND_KINDS };
+/* Ten seconds of each, then from the beginning. */
+#define SOUND_IN_TURN SOUND_KINDS
+
 /* Full scale ±32768, as LAME wants it. The channels differ. */
-void sound_fill(float *samples, size_t count, uint32_t sample_rate_hz, uint32_t channel);
+void sound_fill(float *samples, size_t count, uint32_t sample_rate_hz, uint32_t channel,
+                enum sound sound);

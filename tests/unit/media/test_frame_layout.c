@@ -18,7 +18,7 @@ static void make_sound(uint32_t sample_rate_hz)
     for (uint32_t channel = 0; channel < 2; channel++) {
         sound[channel] = realloc(sound[channel], samples * sizeof *sound[channel]);
         assert_non_null(sound[channel]);
-        sound_fill(sound[channel], samples, sample_rate_hz, channel);
+        sound_fill(sound[channel], samples, sample_rate_hz, channel, SOUND_IN_TURN);
     }
 }
 
