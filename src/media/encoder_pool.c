@@ -19,6 +19,7 @@ struct segment {
     uint64_t hand_over; /* from this frame on, the later one can go on */
     uint64_t block;     /* that its encoder needs next */
     uint64_t input_position;
+    uint64_t samples; /* before the end of the sound; once complete */
     enum segment_state { SEGMENT_ENCODED, SEGMENT_JOINED, SEGMENT_COMPLETE } state;
 
     /* The search for where it joins a later one. */
@@ -59,8 +60,7 @@ struct encoder_pool {
     struct segment *first; /* the one that is read; owned, with all later ones */
     struct segment *last;
     uint64_t next_read; /* frame */
-    uint64_t samples;
-    bool has_ended; /* an encoder got to the end of the sound */
+    bool has_ended;     /* an encoder got to the end of the sound */
     bool is_stopped;
     bool has_failed;
     struct error error;
@@ -270,7 +270,7 @@ static void complete(struct worker *worker, uint64_t samples)
     pthread_mutex_lock(&pool->lock);
     if (!is_stopped && (!is_flushed || !add_frames(worker, bytes, size, &error)))
         fail(pool, &error);
-    pool->samples = samples;
+    worker->segment->samples = samples;
     worker->segment->state = SEGMENT_COMPLETE;
     worker->segment = NULL;
     pthread_cond_broadcast(&pool->changed);
@@ -476,7 +476,7 @@ uint64_t encoder_pool_input_position(struct encoder_pool *pool)
 uint64_t encoder_pool_samples(struct encoder_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    uint64_t samples = pool->samples;
+    uint64_t samples = is_at_end(pool) ? pool->first->samples : 0;
     pthread_mutex_unlock(&pool->lock);
     return samples;
 }
