@@ -89,7 +89,7 @@ class RemoteDeck(Deck):
             "stores.mail": "smtp",
             "mongodb.uri": told["TEST_MONGODB_URI"],
             "mongodb.ca_file": told["TEST_CA_FILE"],
-            "mongodb.timeout": "2s",
+            "mongodb.timeout": "5s",
             "mongodb.database": f"{self.name}_records",
             "mongodb.videos_database": f"{self.name}_videos",
             "mongodb.mp3s_database": f"{self.name}_mp3s",
@@ -100,11 +100,12 @@ class RemoteDeck(Deck):
         }
 
     def seed(self, *arguments, check=True):
+        options = {**self.options(), "mongodb.timeout": "30s"}  # it does not try again
         result = subprocess.run(
             [RELEASE / "tests" / "seed", self.data, *map(str, arguments)],
             capture_output=True,
             text=True,
-            env={**os.environ, **SEED_ENVIRONMENT, **environment_of(self.options())},
+            env={**os.environ, **SEED_ENVIRONMENT, **environment_of(options)},
         )
         assert not check or result.returncode == 0, result.stderr
         return result.stdout

@@ -278,15 +278,20 @@ class Asking:
             self.accepted.append(id)
         return id
 
-    def hang(self, key, seconds=0.2):
-        """An upload that goes silent before its end. Returns the socket."""
+    def hang(self, key):
+        """An upload that goes silent before its end, once it has the key. Returns the socket."""
         connection = self.deck.connect()
         connection.sendall(
             b"POST /v1/conversions?name=clip.mp4 HTTP/1.1\r\nHost: tapedeck\r\n"
             b"Content-Length: %d\r\nIdempotency-Key: %s\r\nAuthorization: Bearer %s\r\n\r\n0123"
             % (media.clip(1).stat().st_size, key.encode(), self.deck.token.encode())
         )
-        time.sleep(seconds)
+
+        def is_open():
+            keys = [r["request_key"] for r in self.deck.records().values()]
+            return key in keys or not self.deck.gateway.is_running()
+
+        wait_for(is_open, what="an open upload")
         return connection
 
     def all(self):
@@ -337,14 +342,14 @@ def test_a_kill_after_any_step_of_the_gateway_keeps_its_word(tmp_path):
         deck.auth_url, deck.token = first.auth_url, token
         asking = Asking(deck)
         try:
-            deck.start_gateway({"recovery.lease": "400ms"}, environment, FAULTS)
+            deck.start_gateway({}, environment, FAULTS)
             try:
                 asking.all()
             except OSError:  # of a connection, and only because the gateway died
                 deck.gateway.process.wait(timeout=5)
             was_killed = not deck.gateway.is_running()
             deck.gateway.kill()
-            deck.start_gateway({"recovery.lease": "400ms"})
+            deck.start_gateway()
             deck.start("converter")
             deck.start("notifier")
             wait_for(deck.is_reconciled, 60, "that nothing is due")

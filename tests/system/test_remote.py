@@ -15,7 +15,7 @@ from deck import ANNA, Client, Deck, expect
 from remote import RemoteDeck, Servers
 from workshop import FAULTS, kill_after_each_step, wait_for
 
-LEASE = {"recovery.lease": "500ms"}
+LEASE = {"recovery.lease": "1500ms"}
 numbers = itertools.count(1)
 
 
