@@ -21,7 +21,7 @@ OUTAGE_S = 20
 
 def kills(house, count, dice):
     """kill -9 of random services every 300 ms."""
-    house.fault_mails("slow-0.3+")
+    house.fault_mails("late-0.3+")
     uploads = house.upload(count, 25, dice.random())
     killed = 0
     while not uploads.are_over():
@@ -194,7 +194,8 @@ def copies(house, count, dice):
         uploads = house.upload(count, 20, dice.random())
         uploads.wait()
         wait_for(lambda: not house.stores.unsettled(), 180, "that nothing is due")
-    assert copier.seen >= 2 * count and copier.copied == 2 * copier.seen
+    assert copier.seen >= 2 * count, (copier.seen, copier.copied)
+    assert copier.copied == 2 * copier.seen, (copier.seen, copier.copied)
     return f"{copier.seen} messages, {copier.copied} copies"
 
 
