@@ -142,6 +142,22 @@ def test_a_connection_that_breaks_is_not_told_as_a_missing_queue(tmp_path):
         assert "missing" not in migrated.stderr, migrated
 
 
+def test_what_comes_while_its_channel_is_closed_is_not_answered():
+    def deliver_too_late(channel):
+        late = spec.Basic.Deliver("tapedeck", 1, False, "", "video")
+        return (method(channel, late) + header(channel, 1) + frame.Body(channel, b"x").marshal()
+                + method(channel, spec.Channel.CloseOk()))
+
+    with Liar(Basic_Consume=spec.Basic.ConsumeOk("tapedeck"), Channel_Close=[deliver_too_late]) as liar:
+        handle = handle_on(liar)
+        for wait in ("take 200", "take 0"):
+            told = handle.do(wait)
+            assert told["ok"], told
+        handle.close()
+        assert spec.Basic.Consume in liar.heard and liar.connections == 1
+        assert spec.Basic.Nack not in liar.heard
+
+
 GOT = spec.Basic.GetOk(delivery_tag=1, exchange="", routing_key="video", message_count=0)
 
 

@@ -294,6 +294,21 @@ bool rabbitmq_channel_open(struct rabbitmq_connection *connection, enum rabbitmq
     return true;
 }
 
+/* The library keeps what came while the channel was being closed. It went back with the channel:
+ * answered on a channel that is closed, or opened anew, it would end the connection. */
+static bool drop_kept_frames(struct rabbitmq_connection *connection, enum rabbitmq_channel channel,
+                             struct error *error)
+{
+    while (amqp_frames_enqueued(connection->state)) {
+        amqp_frame_t frame;
+        enum rabbitmq_event event;
+        if (!read_frame(connection, 0, -1, &frame, &event, error) ||
+            (frame.channel != (amqp_channel_t)channel && !see_to(connection, &frame, error)))
+            return false;
+    }
+    return true;
+}
+
 bool rabbitmq_channel_close(struct rabbitmq_connection *connection, enum rabbitmq_channel channel,
                             struct error *error)
 {
@@ -301,8 +316,10 @@ bool rabbitmq_channel_close(struct rabbitmq_connection *connection, enum rabbitm
         return true;
     connection->is_open[channel] = false;
     return rabbitmq_answered(
-        connection, channel,
-        amqp_channel_close(connection->state, (amqp_channel_t)channel, AMQP_REPLY_SUCCESS), error);
+               connection, channel,
+               amqp_channel_close(connection->state, (amqp_channel_t)channel, AMQP_REPLY_SUCCESS),
+               error) &&
+           drop_kept_frames(connection, channel, error);
 }
 
 /* ---- Connecting ---- */
