@@ -22,6 +22,14 @@ ORDINARY = {
     "limits.conversions_per_user_per_day": "1000000",
 }
 
+# The stand-in for MongoDB with room for all that is stored, and compiled well enough to encrypt by the
+# processor's own instructions, as a mongod does by itself. Else it is what limits every client alike.
+FAST_MONGODB = {
+    "MONGODB_HEAP": "4g",
+    "MONGODB_CACHE": "2500",
+    "MONGODB_JAVA": "-XX:TieredStopAtLevel=4",
+}
+
 
 class System(Deck):
     """The services as processes of their own, started and logged in to."""

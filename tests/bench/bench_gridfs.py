@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from bench import ROOT, median, spread, table
+from bench import FAST_MONGODB, ROOT, median, spread, table
 
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
@@ -83,6 +83,7 @@ def main():
     if "TEST_MONGODB_URI" in os.environ:
         rates, peak = measure_on(os.environ["TEST_MONGODB_URI"], os.environ.get("TEST_CA_FILE"))
     else:
+        os.environ.update(FAST_MONGODB)
         server = MongoDb()
         try:
             rates, peak = measure_on(server.uri, server.ca_file)

@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 
-from bench import ORDINARY, ROOT
+from bench import FAST_MONGODB, ORDINARY, ROOT
 
 import pymongo
 from cluster import SERVICES, Cluster
@@ -25,8 +25,6 @@ OPTIONS = {
     "gateway.auth_interval": "10s",
     "stop.drain_max": "25s",
 }
-# As a mongod has by itself: room for all that is stored.
-STORE_MEMORY = {"MONGODB_HEAP": "4g", "MONGODB_CACHE": "2500"}
 DONE = re.compile(
     r'^time=(\S+) .*event="conversion done" conversion=(\w+) .*\bseconds=(\S+) ', re.MULTILINE
 )
@@ -99,7 +97,7 @@ class Apart(Place):
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="tapedeck-bench-", dir=ROOT)
-        self.cluster = Cluster(self.folder, OPTIONS, STORE_MEMORY)
+        self.cluster = Cluster(self.folder, OPTIONS, FAST_MONGODB)
         try:
             self.start()
         except BaseException:
