@@ -61,10 +61,14 @@ bool session_take_flag(struct session *session, const char *flag)
     return false;
 }
 
-bool session_has_arguments(const struct session *session, int count, const char *form)
+bool session_has_arguments(struct session *session, int count, const char *form)
 {
-    const struct command_line *line = &session->line;
+    struct command_line *line = &session->line;
     for (int i = 0; i < line->rest_count; i++) {
+        if (strcmp(line->rest[i], "--") == 0) {
+            remove_argument(line, i);
+            break;
+        }
         if (line->rest[i][0] != '-' || line->rest[i][1] == '\0')
             continue;
         session_usage(session, "there is no option \"%.80s\" here; expected: %s", line->rest[i],

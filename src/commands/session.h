@@ -19,9 +19,10 @@ void session_finish(struct session *session); /* for CLEANUP; a zeroed one is fi
 
 /* Takes the flag ("--admin") out of the rest of the arguments; false where it is not among them. */
 bool session_take_flag(struct session *session, const char *flag);
-/* What is left after the flags: exactly so many arguments, none of which looks like a flag. False:
- * it was said on standard error, with the form that was expected. */
-MUST_CHECK bool session_has_arguments(const struct session *session, int count, const char *form);
+/* What is left after the flags: exactly so many arguments, none of which looks like a flag unless
+ * it stands after a "--", which is taken out. False: it was said on standard error, with the form
+ * that was expected. */
+MUST_CHECK bool session_has_arguments(struct session *session, int count, const char *form);
 
 /* One of the actions of a command, as "add" of `tapedeck user`: taken out of the arguments. */
 struct session_action {

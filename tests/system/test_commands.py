@@ -234,6 +234,18 @@ def test_accounts_are_imported_and_what_is_wrong_is_named_by_its_line(on, tmp_pa
     assert on("user", "import", file).stdout == "0 added, 2 existed already, 1 wrong\n"
 
 
+def test_an_email_that_begins_with_a_dash_stands_after_two(on):
+    def user(*arguments):
+        options = ("--set", f"data.dir={on.data}")
+        return tapedeck("user", *options, *arguments, text="a good password\n").returncode
+
+    assert user("add", "-x@example.org") == USAGE
+    assert user("add", "--admin", "--", "-x@example.org") == OK
+    assert set(users(on)) == {"-x@example.org"}
+    assert user("disable", "--", "-x@example.org") == OK
+    assert user("remove", "--") == USAGE
+
+
 # ---- config ----
 
 
