@@ -32,8 +32,6 @@ struct metrics {
     /* Set by metrics_open(), then read-only. */
     const char *service;
 
-    pthread_mutex_t turn; /* held by who runs the collectors */
-
     /* Guarded by lock. */
     pthread_mutex_t lock;
     struct collector collectors[COLLECTORS_MAX];
@@ -48,7 +46,6 @@ struct metrics *metrics_open(const char *service)
     if (metrics == NULL)
         abort();
     metrics->service = service;
-    pthread_mutex_init(&metrics->turn, NULL);
     pthread_mutex_init(&metrics->lock, NULL);
     return metrics;
 }
@@ -66,7 +63,6 @@ void metrics_close(struct metrics *metrics)
         }
     }
     pthread_mutex_destroy(&metrics->lock);
-    pthread_mutex_destroy(&metrics->turn);
     free(metrics);
 }
 
@@ -190,6 +186,18 @@ void metrics_collect(struct metrics *metrics, metrics_collector *collector, void
     pthread_mutex_unlock(&metrics->lock);
 }
 
+/* Without the lock: collectors call back, and may wait for a store. */
+void metrics_gather(struct metrics *metrics)
+{
+    struct collector collectors[COLLECTORS_MAX];
+    pthread_mutex_lock(&metrics->lock);
+    size_t count = metrics->collector_count;
+    memcpy(collectors, metrics->collectors, sizeof collectors);
+    pthread_mutex_unlock(&metrics->lock);
+    for (size_t i = 0; i < count; i++)
+        collectors[i].collect(collectors[i].context, metrics);
+}
+
 /* ---- The text ---- */
 
 /* One line: `suffix` after the family's name, `more` after its labels ("" or `le="1"`). */
@@ -290,25 +298,8 @@ static bool add_family(const struct metrics *metrics, const struct family_state 
     return true;
 }
 
-/* Without the lock: collectors call back, and may wait for a store. While one scrape does, others
- * show what was collected last. */
-static void collect(struct metrics *metrics)
-{
-    if (pthread_mutex_trylock(&metrics->turn) != 0)
-        return;
-    struct collector collectors[COLLECTORS_MAX];
-    pthread_mutex_lock(&metrics->lock);
-    size_t count = metrics->collector_count;
-    memcpy(collectors, metrics->collectors, sizeof collectors);
-    pthread_mutex_unlock(&metrics->lock);
-    for (size_t i = 0; i < count; i++)
-        collectors[i].collect(collectors[i].context, metrics);
-    pthread_mutex_unlock(&metrics->turn);
-}
-
 bool metrics_format(struct metrics *metrics, struct buffer *out_text, struct error *error)
 {
-    collect(metrics);
     bool is_added = true;
     pthread_mutex_lock(&metrics->lock);
     for (size_t i = 0; i < metrics->family_count && is_added; i++) {

@@ -40,10 +40,13 @@ void metrics_set(struct metrics *metrics, const struct metric_family *family,
 void metrics_observe(struct metrics *metrics, const struct metric_family *family,
                      const char *const *values, double value); /* a histogram */
 
-/* What is read only when it is asked for, as a queue's length: called before the text is written,
- * by the thread that writes it. At most 8. */
+/* What is read only when it is asked for, as a queue's length: called by metrics_gather(). At most
+ * 8. */
 typedef void metrics_collector(void *context, struct metrics *metrics);
 void metrics_collect(struct metrics *metrics, metrics_collector *collector, void *context);
+/* Calls all collectors, in this thread; blocks as long as they do. */
+void metrics_gather(struct metrics *metrics);
 
+/* As it was last gathered. */
 MUST_CHECK bool metrics_format(struct metrics *metrics, struct buffer *out_text,
                                struct error *error);

@@ -8,8 +8,9 @@
 struct metrics;
 struct ops;
 
-/* True: the dependency can be used. Called in a thread of the port, one at a time for each check;
- * may block for a second or two. The text of the error is shown to operators. */
+/* True: the dependency can be used. Called in a thread of its own for each check. May block: what
+ * has not answered within 2 s is told as failed until it has. The text of the error is shown to
+ * operators. */
 typedef bool ops_check_fn(void *context, struct error *error);
 
 struct ops_check {

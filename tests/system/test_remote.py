@@ -3,11 +3,13 @@ service, and a stop while a server stands still."""
 
 import itertools
 import json
+import re
 import shutil
 import signal
 import time
 
 import pytest
+import requests
 from bson import ObjectId
 
 import media
@@ -201,6 +203,30 @@ def test_a_stop_does_not_wait_for_a_server_that_stands_still(deck, servers, serv
     for name in ("converter", "notifier"):
         deck.start(name, LEASE)
     check(deck, asked, mails_max=2 if server == "smtp" else 1)
+
+
+def test_probes_do_not_wait_for_a_server_that_stands_still(deck, servers):
+    """Records stand still: told as such, and the service is ready as every other replica."""
+    def ask(path):
+        address = deck.address_of(deck.gateway, "ops")
+        answer = requests.get(f"http://{address}/{path}", timeout=6)
+        return answer.status_code, answer
+
+    deck.start_gateway({"mongodb.timeout": "15s"})
+    assert ask("readyz")[0] == 200
+    servers.signal("mongodb", signal.SIGSTOP)
+    try:
+        time.sleep(1.1)  # results are kept for a second
+        status, answer = ask("readyz")
+        checks = {check["name"]: check["ok"] for check in answer.json()["checks"]}
+        assert status == 200, answer.text
+        assert checks["queue"] and checks["schema"] and checks["auth"], answer.text
+        assert not checks["records"] and not checks["blobs"], answer.text
+        status, answer = ask("metrics")
+        assert status == 200
+        assert re.search(r'^tapedeck_dependency_up{.*"records"} 0$', answer.text, re.MULTILINE)
+    finally:
+        servers.signal("mongodb", signal.SIGCONT)
 
 
 def test_what_a_stopped_converter_hands_back_another_one_converts(deck):

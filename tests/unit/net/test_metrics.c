@@ -24,6 +24,7 @@ static void assert_text(struct metrics *metrics, const char *expected)
 {
     struct error error = {0};
     struct buffer text = BUFFER_WITH_MAX(1 << 20);
+    metrics_gather(metrics);
     assert_true(metrics_format(metrics, &text, &error));
     assert_string_equal(buffer_text(&text), expected);
     buffer_finish(&text);

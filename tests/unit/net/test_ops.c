@@ -44,7 +44,7 @@ static struct http_client_answer get(struct ops *ops, const char *path)
     struct http_client *client = NULL;
     struct http_client_answer answer = {0};
     snprintf(url, sizeof url, "http://%s", ops_address(ops));
-    const struct http_client_options options = {.base_url = url};
+    const struct http_client_options options = {.base_url = url, .timeout_ms = 15000};
     assert_true(http_client_open(&options, &client, &error));
     const struct http_client_call call = {.method = "GET", .path = path};
     assert_true(http_client_do(client, &call, &answer, &error));
@@ -166,6 +166,64 @@ static void it_lives_while_its_stores_hang(void **state)
     ops_remove_checks(ops, checks);
 }
 
+static void assert_answer_soon(struct ops *ops, const char *path, int status, const char *text)
+{
+    int64_t start_ms = clock_boot_ms();
+    assert_answer(ops, path, status, text);
+    assert_true(clock_boot_ms() - start_ms < 1500);
+}
+
+/* Of a probe: nobody waits for a store longer than who probes would. */
+static void a_store_that_hangs_is_told_as_failed(void **state)
+{
+    struct ops *ops = *state;
+    struct dependency disk = {.is_up = true};
+    struct hanging check = {.ops = ops}, gauge = {.ops = ops};
+    const struct ops_check checks[] = {
+        {.name = "store", .check = hanging_check, .context = &check, .is_shared = true},
+        {.name = "disk", .check = look, .context = &disk},
+        {0},
+    };
+    sem_init(&check.entered, 0, 0);
+    sem_init(&check.let_go, 0, 1);
+    sem_init(&gauge.entered, 0, 0);
+    sem_init(&gauge.let_go, 0, 0);
+    ops_add_checks(ops, checks);
+    ops_set_ready(ops, true);
+    metrics_collect(ops_metrics(ops), hanging_collector, &gauge);
+    assert_answer(ops, "/readyz", 200, "{\"name\":\"store\",\"ok\":true");
+    clock_advance_ms(1100);
+    assert_answer(
+        ops, "/readyz", 200,
+        "{\"name\":\"store\",\"ok\":false,\"shared\":true,\"reason\":\"no answer within 2 "
+        "s\"},{\"name\":\"disk\",\"ok\":true,");
+    assert_answer_soon(ops, "/readyz", 200, "\"reason\":\"no answer within 2 s\"");
+    assert_answer(ops, "/metrics", 200,
+                  "tapedeck_dependency_up{service=\"test\",dependency=\"store\"} 0");
+    assert_answer_soon(ops, "/metrics", 200, "tapedeck_build_info");
+    sem_post(&check.let_go);
+    sem_post(&gauge.let_go);
+    ops_remove_checks(ops, checks);
+}
+
+static void what_is_our_own_and_hangs_makes_it_unready(void **state)
+{
+    struct ops *ops = *state;
+    struct hanging check = {.ops = ops};
+    const struct ops_check checks[] = {
+        {.name = "disk", .check = hanging_check, .context = &check},
+        {0},
+    };
+    sem_init(&check.entered, 0, 0);
+    sem_init(&check.let_go, 0, 0);
+    ops_add_checks(ops, checks);
+    ops_set_ready(ops, true);
+    assert_answer(ops, "/readyz", 503, "\"reason\":\"no answer within 2 s\"");
+    sem_post(&check.let_go);
+    ops_remove_checks(ops, checks);
+    assert_answer(ops, "/readyz", 200, "\"ready\":true");
+}
+
 static void metrics_are_shown(void **state)
 {
     struct ops *ops = *state;
@@ -188,6 +246,8 @@ int main(void)
         on_ops(it_lives_before_it_is_ready),
         on_ops(only_what_is_our_own_makes_it_unready),
         on_ops(it_lives_while_its_stores_hang),
+        on_ops(a_store_that_hangs_is_told_as_failed),
+        on_ops(what_is_our_own_and_hangs_makes_it_unready),
         on_ops(metrics_are_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
