@@ -9,9 +9,10 @@
 #include "stores/user_store/user_store.h"
 #include <string.h>
 
+/* A schema, index or queue that is missing, a login or a certificate that is refused: each says
+ * itself what to do. */
 #define SERVER_ADVICE                                                                              \
-    "Check that the server runs and what the options say of it. If it has no schema yet, or one "  \
-    "of an older version: `tapedeck migrate`."
+    "If that does not say what to do: check that the server runs, and what the options say of it."
 #define MAIL_ADVICE "Until it works, conversions go on and mails are tried again."
 
 /* A store's first option chooses its backend, and the one that is chosen where nothing is said is

@@ -33,6 +33,7 @@ def ask(on, host, port, ca_file, parameters="tls=true"):
     for output in (result, migrated):
         assert PASSWORD not in output.stdout + output.stderr
     assert migrated.stderr.split("records: ")[1].strip() in text
+    assert "tapedeck migrate" not in text
     return text
 
 
