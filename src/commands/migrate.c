@@ -3,6 +3,7 @@
 #include "commands/commands.h"
 #include "commands/migrate_original.h"
 #include "commands/session.h"
+#include "commands/store_place.h"
 
 #include "stores/job_queue/job_queue.h"
 #include "stores/record_store/record_store.h"
@@ -25,12 +26,13 @@ static const char help[] =
     "  tapedeck migrate --config /etc/tapedeck.ini\n";
 
 static const struct {
+    enum store_role role;
     const char *name;
     bool (*migrate)(const struct config *config, struct error *error);
 } stores[] = {
-    {"records", record_store_migrate},
-    {"messages", job_queue_migrate},
-    {"accounts", user_store_migrate},
+    {STORE_RECORDS, "records", record_store_migrate},
+    {STORE_MESSAGES, "messages", job_queue_migrate},
+    {STORE_ACCOUNTS, "accounts", user_store_migrate},
 };
 
 static int move_original(const struct session *session)
@@ -53,11 +55,14 @@ int migrate_run(const struct invocation *invocation)
         return COMMAND_USAGE;
     for (size_t i = 0; i < ARRAY_COUNT(stores); i++) {
         struct error error = {0};
+        struct store_place place;
         if (!stores[i].migrate(session.config, &error)) {
             error_prefix(&error, "%s", stores[i].name);
             return session_fail(&session, &error);
         }
-        printf("%-9s of this version's schema\n", stores[i].name);
+        if (!store_place_get(session.config, stores[i].role, &place, &error))
+            return session_fail(&session, &error);
+        printf("%s: %s, of this version's schema\n", stores[i].name, place.text);
     }
     return move_original(&session);
 }

@@ -3,6 +3,7 @@
 #include "commands/commands.h"
 #include "commands/password_prompt.h"
 #include "commands/session.h"
+#include "commands/store_place.h"
 #include "commands/user_import.h"
 
 #include "base/clock.h"
@@ -56,18 +57,21 @@ static int add(struct session *session)
     char email[CLAIMS_EMAIL_SIZE];
     char password[PASSWORD_PROMPT_SIZE];
     struct user user;
+    struct store_place place;
     CLEANUP(user_store_closep) struct user_store *users = NULL;
     bool is_admin = session_take_flag(session, "--admin");
     if (!session_has_arguments(session, 1, "tapedeck user add EMAIL [--admin]"))
         return COMMAND_USAGE;
     bool succeeded = accounts_check_email(session->line.rest[0], email, &error) &&
                      make_users(session, &users, &error) &&
+                     store_place_get(session->config, STORE_ACCOUNTS, &place, &error) &&
                      password_prompt(email, password, &error) &&
                      accounts_create(users, email, password, is_admin, &user, &error);
     sodium_memzero(password, sizeof password);
     if (!succeeded)
         return session_fail(session, &error);
-    printf("added %s%s\n", user.email, is_admin ? " as an administrator" : "");
+    printf("added %s%s (accounts: %s)\n", user.email, is_admin ? " as an administrator" : "",
+           place.text);
     return COMMAND_OK;
 }
 

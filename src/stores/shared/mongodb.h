@@ -40,6 +40,9 @@ MUST_CHECK bool mongodb_open(const struct config *config, struct mongodb **out_m
                              struct error *error);
 /* Would all that is said go to another host without TLS, as mongodb.tls=off allows? */
 bool mongodb_is_plain(const struct config *config);
+/* The first host that the options name, with its port, for people. Errors as of mongodb_open(). */
+MUST_CHECK bool mongodb_server_name(const struct config *config, char *out_name, size_t size,
+                                    struct error *error);
 void mongodb_close(struct mongodb *mongodb); /* NULL is fine */
 void mongodb_closep(struct mongodb **mongodb);
 /* Reachable, logged in, and a server that takes writes? */

@@ -251,16 +251,20 @@ static bool prepare_uri(const struct mongodb_settings *settings, mongoc_uri_t *u
     return true;
 }
 
+static const char *server_name(const mongoc_uri_t *uri)
+{
+    const mongoc_host_list_t *first = mongoc_uri_get_hosts(uri);
+    return first == NULL ? "the hosts of its SRV record" : first->host_and_port;
+}
+
 /* Copies: the configuration need not outlive the connection. */
 static void note_settings(struct mongodb *mongodb, const struct mongodb_settings *settings,
                           const mongoc_uri_t *uri)
 {
-    const mongoc_host_list_t *first = mongoc_uri_get_hosts(uri);
     text_copy(mongodb->databases[MONGODB_RECORDS], MONGODB_DATABASE_SIZE, settings->records);
     text_copy(mongodb->databases[MONGODB_VIDEOS], MONGODB_DATABASE_SIZE, settings->videos);
     text_copy(mongodb->databases[MONGODB_MP3S], MONGODB_DATABASE_SIZE, settings->mp3s);
-    text_copy(mongodb->server, sizeof mongodb->server,
-              first == NULL ? "the hosts of its SRV record" : first->host_and_port);
+    text_copy(mongodb->server, sizeof mongodb->server, server_name(uri));
     text_copy(mongodb->ca_file, sizeof mongodb->ca_file, settings->ca_file);
     mongodb->has_tls = mongoc_uri_get_tls(uri);
     mongodb->timeout_ms = (int)settings->timeout_ms;
@@ -283,6 +287,17 @@ bool mongodb_is_plain(const struct config *config)
     CLEANUP(uri_destroyp) mongoc_uri_t *uri = NULL;
     return load_settings(config, &settings, &uri, NULL) && !mongoc_uri_get_tls(uri) &&
            !check_encrypted(uri, NULL);
+}
+
+bool mongodb_server_name(const struct config *config, char *out_name, size_t size,
+                         struct error *error)
+{
+    struct mongodb_settings settings = {0};
+    CLEANUP(uri_destroyp) mongoc_uri_t *uri = NULL;
+    if (!load_settings(config, &settings, &uri, error))
+        return false;
+    text_copy(out_name, size, server_name(uri));
+    return true;
 }
 
 bool mongodb_connection_init(struct mongodb *mongodb, const struct config *config,
