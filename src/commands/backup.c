@@ -8,6 +8,7 @@
 #include "commands/copy_files.h"
 #include "commands/say.h"
 #include "commands/session.h"
+#include "commands/store_place.h"
 
 #include "base/file.h"
 #include "stores/blob_store/blob_store.h"
@@ -28,7 +29,9 @@ static const char help[] =
     "to\n"
     "restore, stop the system and put the copy in its place. On the same disk videos and MP3s are\n"
     "linked, which takes no room; copy the folder to another machine to be safe from the disk.\n"
-    "DIR must be new or empty; it appears when the copy is whole.\n\n"
+    "DIR must be new or empty; it appears when the copy is whole. What is on servers is not "
+    "copied,\n"
+    "but named: it is backed up by their own tools.\n\n"
     "Example:\n"
     "  tapedeck backup --set data.dir=/var/lib/tapedeck /backup/tapedeck-$(date +%F)\n";
 
@@ -153,6 +156,32 @@ static bool copy_blobs(struct backup *backup, struct error *error)
 
 /* ---- The rest, and the whole ---- */
 
+/* Without the folder, the stores may all be on servers: then it is not the folder that is wrong. */
+static bool check_folder(const struct backup *backup, struct error *error)
+{
+    struct error cause = {0};
+    bool has_server = false;
+    if (data_folder_check(backup->data, &cause))
+        return true;
+    for (enum store_role role = 0; role < STORE_ROLE_COUNT; role++) {
+        struct store_place place;
+        if (!store_place_get(backup->session->config, role, &place, error))
+            return false;
+        if (place.is_server)
+            say("not copied: %s: %s", place.what, place.text);
+        has_server = has_server || place.is_server;
+    }
+    if (has_server && access(backup->data, F_OK) != 0)
+        return error_set(error, ERROR_UNAVAILABLE,
+                         "what is on servers is backed up by their own tools "
+                         "(docs/operations.md, \"Back up and restore\"), and of what is embedded "
+                         "there is nothing here: no folder %.80s",
+                         backup->data);
+    if (error != NULL)
+        *error = cause;
+    return false;
+}
+
 static bool copy_files_of_all(struct backup *backup, struct error *error)
 {
     static const char *const folders[] = {"keys", "mail/new", "mail/cur"};
@@ -196,7 +225,7 @@ static bool give_name(const struct backup *backup, struct error *error)
 static bool run(struct backup *backup, struct error *error)
 {
     if (!data_folder_get(backup->session->config, &backup->data, error) ||
-        !data_folder_check(backup->data, error) || !make_folder(backup, error))
+        !check_folder(backup, error) || !make_folder(backup, error))
         return false;
     if (copy_databases(backup, error) && copy_blobs(backup, error) &&
         copy_files_of_all(backup, error) && give_name(backup, error))

@@ -424,6 +424,24 @@ def test_a_backup_of_nothing_leaves_nothing(on, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_backup_of_a_cluster_says_what_servers_have(on, tmp_path):
+    options = [
+        "stores.records=mongodb", "stores.blobs=mongodb", "mongodb.uri=mongodb://u:pass@localhost:1/",
+        "stores.users=mysql", "mysql.uri=mysql://u:pass@127.0.0.1:2/tapedeck",
+        "stores.queue=rabbitmq", "rabbitmq.uri=amqp://u:pass@localhost:3/",
+    ]
+    result = on("backup", tmp_path / "copy", *(word for o in options for word in ("--set", o)))
+    assert result.returncode == FAILED and list(tmp_path.iterdir()) == []
+    for words in (
+        "records: mongodb localhost:1\n", "videos and MP3s: mongodb localhost:1\n",
+        "accounts: mysql 127.0.0.1:2\n", "messages: rabbitmq localhost:3\n", "docs/operations.md",
+        str(on.data),
+    ):
+        assert words in result.stderr, result.stderr
+    assert "mail:" not in result.stderr and "is data.dir right" not in result.stderr
+    assert "pass" not in result.stderr
+
+
 def test_a_backup_that_failed_leaves_nothing(on, tmp_path):
     assert on("migrate").returncode == OK
     spoil_blobs(on)
