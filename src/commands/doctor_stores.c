@@ -83,7 +83,7 @@ enum doctor_verdict doctor_check_records(struct doctor *doctor)
     if (!doctor_may_open(doctor, record_store_options))
         return skip(doctor);
     if (!record_store_open(doctor->session->config, &records, &error) ||
-        !record_store_check(records, &error) ||
+        !record_store_check(records, &error) || !record_store_check_indexes(records, &error) ||
         !record_store_count(records, &queued, INT32_MAX, &count, &error))
         return fail(doctor, record_store_options, &error);
     return doctor_say(doctor, DOCTOR_OK,
@@ -98,7 +98,7 @@ enum doctor_verdict doctor_check_blobs(struct doctor *doctor)
     if (!doctor_may_open(doctor, blob_store_options))
         return skip(doctor);
     if (!blob_store_open(doctor->session->config, &blobs, &error) ||
-        !blob_store_check(blobs, &error))
+        !blob_store_check(blobs, &error) || !blob_store_check_indexes(blobs, &error))
         return doctor_fail(doctor, &error,
                            advice_for(doctor, blob_store_options,
                                       "Check that its disk is mounted and may be written to."));

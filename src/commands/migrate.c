@@ -5,6 +5,7 @@
 #include "commands/session.h"
 #include "commands/store_place.h"
 
+#include "stores/blob_store/blob_store.h"
 #include "stores/job_queue/job_queue.h"
 #include "stores/record_store/record_store.h"
 #include "stores/user_store/user_store.h"
@@ -12,8 +13,9 @@
 
 static const char help[] =
     "usage: tapedeck migrate\n\n"
-    "Brings the stores of records, messages and accounts to this version's schema, and makes them\n"
-    "where they are missing. `tapedeck serve` does so by itself; a cluster needs it once before "
+    "Brings the stores of records, messages and accounts, and GridFS, to this version's schema, "
+    "and\n"
+    "makes what is missing. `tapedeck serve` does so by itself; a cluster needs it once before "
     "the\n"
     "first services of a new version start. Those of the version before go on working meanwhile.\n"
     "Can be repeated.\n\n"
@@ -31,6 +33,7 @@ static const struct {
     bool (*migrate)(const struct config *config, struct error *error);
 } stores[] = {
     {STORE_RECORDS, "records", record_store_migrate},
+    {STORE_BLOBS, "videos and MP3s", blob_store_migrate},
     {STORE_MESSAGES, "messages", job_queue_migrate},
     {STORE_ACCOUNTS, "accounts", user_store_migrate},
 };
@@ -56,12 +59,14 @@ int migrate_run(const struct invocation *invocation)
     for (size_t i = 0; i < ARRAY_COUNT(stores); i++) {
         struct error error = {0};
         struct store_place place;
+        if (!store_place_get(session.config, stores[i].role, &place, &error))
+            return session_fail(&session, &error);
+        if (stores[i].role == STORE_BLOBS && !place.is_server)
+            continue; /* folders have no schema */
         if (!stores[i].migrate(session.config, &error)) {
             error_prefix(&error, "%s", stores[i].name);
             return session_fail(&session, &error);
         }
-        if (!store_place_get(session.config, stores[i].role, &place, &error))
-            return session_fail(&session, &error);
         printf("%s: %s, of this version's schema\n", stores[i].name, place.text);
     }
     return move_original(&session);

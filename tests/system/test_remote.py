@@ -14,7 +14,8 @@ from bson import ObjectId
 
 import media
 from deck import ANNA, Client, Deck, expect
-from remote import RemoteDeck, Servers
+from remote import RemoteDeck, Servers, environment_of
+from test_commands import tapedeck, verdicts
 from workshop import FAULTS, kill_after_each_step, wait_for
 
 LEASE = {"recovery.lease": "1500ms"}
@@ -213,7 +214,7 @@ def test_probes_do_not_wait_for_a_server_that_stands_still(deck, servers):
         return answer.status_code, answer
 
     deck.start_gateway({"mongodb.timeout": "15s"})
-    assert ask("readyz")[0] == 200
+    wait_for(lambda: ask("readyz")[0] == 200, what="readiness")
     servers.signal("mongodb", signal.SIGSTOP)
     try:
         time.sleep(1.1)  # results are kept for a second
@@ -227,6 +228,36 @@ def test_probes_do_not_wait_for_a_server_that_stands_still(deck, servers):
         assert re.search(r'^tapedeck_dependency_up{.*"records"} 0$', answer.text, re.MULTILINE)
     finally:
         servers.signal("mongodb", signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    "store, collection, index, check",
+    [
+        ("records", "conversions", "by_request_key", "records"),
+        ("videos", "fs.chunks", "files_id_1_n_1", "blobs"),
+        ("mp3s", "fs.files", "filename_1_uploadDate_1", "blobs"),
+    ],
+)
+def test_an_index_that_is_missing_is_named_and_made_again(
+    deck, servers, store, collection, index, check
+):
+    """As after a restore that left the indexes out. Replicas work on, as ready as before."""
+    def on(command):
+        options = {**deck.options(), "data.dir": str(deck.data)}
+        return tapedeck(command, environment=environment_of(options))
+
+    deck.start_gateway()
+    assert on("migrate").returncode == 0
+    assert verdicts(on("doctor"))[check][0] == "ok"
+    deck.databases[store][collection].drop_index(index)
+    verdict, text = verdicts(on("doctor"))[check]
+    assert verdict == "FAILED" and index in text and "tapedeck migrate" in text
+    address = deck.address_of(deck.gateway, "ops")
+    wait_for(
+        lambda: requests.get(f"http://{address}/readyz").status_code == 200, what="readiness"
+    )
+    assert on("migrate").returncode == 0
+    assert verdicts(on("doctor"))[check][0] == "ok"
 
 
 def test_what_a_stopped_converter_hands_back_another_one_converts(deck):

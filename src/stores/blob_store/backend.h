@@ -11,6 +11,8 @@ struct blob_store_backend {
     bool (*open)(const struct config *config, struct blob_store **out_store, struct error *error);
     void (*close)(struct blob_store *store); /* also frees it; never given NULL */
     bool (*check)(struct blob_store *store, struct error *error);
+    bool (*check_indexes)(struct blob_store *store, struct error *error);
+    bool (*migrate)(struct blob_store *store, struct error *error);
     bool (*writer_open)(struct blob_store *store, enum blob_kind kind, const struct id *id,
                         int64_t generation, struct blob_writer **out_writer, struct error *error);
     bool (*writer_write)(struct blob_writer *writer, uint64_t offset, const void *bytes,

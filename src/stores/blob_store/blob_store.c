@@ -58,6 +58,17 @@ bool blob_store_check(struct blob_store *store, struct error *error)
     return store->backend->check(store, error);
 }
 
+bool blob_store_check_indexes(struct blob_store *store, struct error *error)
+{
+    return store->backend->check_indexes(store, error);
+}
+
+bool blob_store_migrate(const struct config *config, struct error *error)
+{
+    CLEANUP(blob_store_closep) struct blob_store *store = NULL;
+    return blob_store_open(config, &store, error) && store->backend->migrate(store, error);
+}
+
 /* Whatever else an id could be made to say becomes a path, or a query, in a backend. */
 static bool is_id(const struct id *id)
 {

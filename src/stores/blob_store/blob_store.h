@@ -40,6 +40,11 @@ void blob_store_close(struct blob_store *store); /* NULL is fine */
 void blob_store_closep(struct blob_store **store);
 /* Reachable and writable? For /readyz and doctor; at most a few seconds. */
 MUST_CHECK bool blob_store_check(struct blob_store *store, struct error *error);
+/* Has it each index that it needs? ERROR_UNAVAILABLE names those that are missing. For doctor:
+ * /readyz does not ask. */
+MUST_CHECK bool blob_store_check_indexes(struct blob_store *store, struct error *error);
+/* Makes those that are missing; repeatable. */
+MUST_CHECK bool blob_store_migrate(const struct config *config, struct error *error);
 
 /* Creates the blob or goes on with it; nothing of it can be read yet. A blob that was finished is
  * unfinished again. ERROR_CONFLICT: another writer has it open (files), or one of a newer

@@ -61,6 +61,14 @@ static bool files_check(struct blob_store *store, struct error *error)
     return files_check_folders(files_store_of(store)->root, error);
 }
 
+/* Folders need none. */
+static bool files_need_no_index(struct blob_store *store, struct error *error)
+{
+    (void)store;
+    (void)error;
+    return true;
+}
+
 static struct files_writer *writer_of(struct blob_writer *writer)
 {
     assert(writer->backend == &blob_store_files);
@@ -341,6 +349,8 @@ const struct blob_store_backend blob_store_files = {
     .open = files_open,
     .close = files_close,
     .check = files_check,
+    .check_indexes = files_need_no_index,
+    .migrate = files_need_no_index,
     .writer_open = files_writer_open,
     .writer_write = files_writer_write,
     .writer_flush = files_writer_flush,

@@ -41,6 +41,23 @@ static bool gridfs_check(struct blob_store *store, struct error *error)
            mongodb_check(loan.mongodb, error);
 }
 
+static bool gridfs_check_indexes(struct blob_store *store, struct error *error)
+{
+    CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
+    return gridfs_borrow(gridfs_store_of(store), &loan, error) &&
+           gridfs_find_indexes(loan.mongodb, BLOB_VIDEO, error) &&
+           gridfs_find_indexes(loan.mongodb, BLOB_MP3, error);
+}
+
+static bool gridfs_migrate(struct blob_store *store, struct error *error)
+{
+    CLEANUP(gridfs_give_back) struct gridfs_loan loan = {0};
+    struct gridfs_store *gridfs = gridfs_store_of(store);
+    return gridfs_borrow(gridfs, &loan, error) &&
+           gridfs_create_indexes(gridfs, loan.mongodb, BLOB_VIDEO, error) &&
+           gridfs_create_indexes(gridfs, loan.mongodb, BLOB_MP3, error);
+}
+
 /* ---- Removing ---- */
 
 static bool delete_by_id(struct mongodb *mongodb, const struct mongodb_collection *collection,
@@ -174,6 +191,8 @@ const struct blob_store_backend blob_store_gridfs = {
     .open = gridfs_open,
     .close = gridfs_close,
     .check = gridfs_check,
+    .check_indexes = gridfs_check_indexes,
+    .migrate = gridfs_migrate,
     .writer_open = gridfs_writer_open,
     .writer_write = gridfs_writer_write,
     .writer_flush = gridfs_writer_flush,

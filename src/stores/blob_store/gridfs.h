@@ -85,6 +85,10 @@ struct id gridfs_id_at(const bson_t *document, const char *path);
 MUST_CHECK bool gridfs_create_indexes(struct gridfs_store *store, struct mongodb *mongodb,
                                       enum blob_kind kind, struct error *error);
 
+/* ERROR_UNAVAILABLE names those that are missing. */
+MUST_CHECK bool gridfs_find_indexes(struct mongodb *mongodb, enum blob_kind kind,
+                                    struct error *error);
+
 /* ---- gridfs_marks.c ---- */
 
 /* Below zero where a is older than b, 0 where they are the same. */

@@ -54,26 +54,31 @@ void gridfs_give_back(struct gridfs_loan *loan)
 /* ---- Indexes ---- */
 
 /* The specification's, under the names that every driver gives them. */
+static const struct mongodb_index by_chunk = {
+    .name = "files_id_1_n_1",
+    .keys = (const char *const[]){"files_id", "n", NULL},
+    .is_unique = true,
+};
+static const struct mongodb_index by_name = {
+    .name = "filename_1_uploadDate_1",
+    .keys = (const char *const[]){"filename", "uploadDate", NULL},
+};
+
 bool gridfs_create_indexes(struct gridfs_store *store, struct mongodb *mongodb, enum blob_kind kind,
                            struct error *error)
 {
-    static const char *const chunk_keys[] = {"files_id", "n", NULL};
-    static const char *const name_keys[] = {"filename", "uploadDate", NULL};
-    static const struct mongodb_index by_chunk = {
-        .name = "files_id_1_n_1",
-        .keys = chunk_keys,
-        .is_unique = true,
-    };
-    static const struct mongodb_index by_name = {
-        .name = "filename_1_uploadDate_1",
-        .keys = name_keys,
-    };
     if (!store->has_indexes[kind] &&
         (!mongodb_create_index(mongodb, &gridfs_chunks[kind], &by_chunk, error) ||
          !mongodb_create_index(mongodb, &gridfs_files[kind], &by_name, error)))
         return false;
     store->has_indexes[kind] = true;
     return true;
+}
+
+bool gridfs_find_indexes(struct mongodb *mongodb, enum blob_kind kind, struct error *error)
+{
+    return mongodb_check_indexes(mongodb, &gridfs_chunks[kind], &by_chunk, 1, error) &&
+           mongodb_check_indexes(mongodb, &gridfs_files[kind], &by_name, 1, error);
 }
 
 /* ---- Blobs and their documents ---- */

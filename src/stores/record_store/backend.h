@@ -10,6 +10,7 @@ struct record_store_backend {
     bool (*open)(const struct config *config, struct record_store **out_store, struct error *error);
     void (*close)(struct record_store *store); /* also frees it; never given NULL */
     bool (*check)(struct record_store *store, struct error *error);
+    bool (*check_indexes)(struct record_store *store, struct error *error);
     bool (*migrate)(const struct config *config, struct error *error);
     bool (*backup)(const struct config *config, const char *folder, struct error *error);
     bool (*now)(struct record_store *store, int64_t *out_now_ms, struct error *error);

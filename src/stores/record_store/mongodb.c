@@ -120,6 +120,12 @@ static bool store_check(struct record_store *store, struct error *error)
     return true;
 }
 
+static bool store_check_indexes(struct record_store *store, struct error *error)
+{
+    return mongodb_check_indexes(mongodb_store_of(store)->mongodb, &conversions, indexes,
+                                 ARRAY_COUNT(indexes), error);
+}
+
 static bool make_ready(struct record_store *store, struct mongodb **out_mongodb,
                        struct error *error)
 {
@@ -485,6 +491,7 @@ const struct record_store_backend record_store_mongodb = {
     .open = store_open,
     .close = store_close,
     .check = store_check,
+    .check_indexes = store_check_indexes,
     .migrate = store_migrate,
     .backup = store_backup,
     .now = store_now,

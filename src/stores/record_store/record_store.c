@@ -69,6 +69,11 @@ bool record_store_check(struct record_store *store, struct error *error)
     return store->backend->check(store, error);
 }
 
+bool record_store_check_indexes(struct record_store *store, struct error *error)
+{
+    return store->backend->check_indexes(store, error);
+}
+
 bool record_store_migrate(const struct config *config, struct error *error)
 {
     const struct record_store_backend *backend = NULL;

@@ -27,6 +27,9 @@ void record_store_close(struct record_store *store); /* NULL is fine */
 void record_store_closep(struct record_store **store);
 /* Reachable, of a schema that this version can work with? */
 MUST_CHECK bool record_store_check(struct record_store *store, struct error *error);
+/* Has it each index that it needs? ERROR_UNAVAILABLE names those that are missing, as after a
+ * restore without them; record_store_migrate() makes them. For doctor: /readyz does not ask. */
+MUST_CHECK bool record_store_check_indexes(struct record_store *store, struct error *error);
 /* Brings the store to this version's schema; repeatable. ERROR_CONFLICT: its minimum reader is
  * newer than we are. */
 MUST_CHECK bool record_store_migrate(const struct config *config, struct error *error);

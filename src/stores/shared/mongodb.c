@@ -1,11 +1,16 @@
 #include "stores/shared/mongodb.h"
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "stores/shared/mongodb_connection.h"
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Both clocks run; only a change of the server's, or of who is primary, is noticed by asking. */
 #define CLOCK_FRESH_MS CLOCK_MINUTE_MS
+
+#define INDEXES_MAX 16
 
 struct mongodb_cursor {
     struct mongodb *mongodb;         /* borrowed */
@@ -404,4 +409,48 @@ bool mongodb_create_index(struct mongodb *mongodb, const struct mongodb_collecti
                          mongodb->server, database, collection->name, index->name, cause.message);
     return mongodb_fail(mongodb, &cause, error) ||
            error_prefix(error, "index %s of %s", index->name, collection->name);
+}
+
+static void note_index(const bson_t *stored, const struct mongodb_index *indexes, size_t count,
+                       bool *are_there)
+{
+    bson_iter_t name;
+    bson_iter_t unique;
+    if (!bson_iter_init_find(&name, stored, "name") || !BSON_ITER_HOLDS_UTF8(&name))
+        return;
+    bool is_unique = bson_iter_init_find(&unique, stored, "unique") && bson_iter_as_bool(&unique);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(bson_iter_utf8(&name, NULL), indexes[i].name) == 0)
+            are_there[i] = is_unique || !indexes[i].is_unique;
+    }
+}
+
+bool mongodb_check_indexes(struct mongodb *mongodb, const struct mongodb_collection *collection,
+                           const struct mongodb_index *indexes, size_t count, struct error *error)
+{
+    bool are_there[INDEXES_MAX] = {false};
+    const bson_t *stored = NULL;
+    CLEANUP(buffer_finish) struct buffer missing = BUFFER_WITH_MAX(ERROR_TEXT_SIZE);
+    struct mongodb_cursor *indexes_of = cursor_create(mongodb, collection);
+    CLEANUP(mongodb_cursor_closep) struct mongodb_cursor *cursor = NULL;
+    assert(count <= INDEXES_MAX);
+    indexes_of->cursor = mongoc_collection_find_indexes_with_opts(indexes_of->collection, NULL);
+    if (!give_cursor(indexes_of, &cursor, error))
+        return false;
+    do {
+        if (!mongodb_cursor_next(cursor, &stored, error))
+            return false;
+        if (stored != NULL)
+            note_index(stored, indexes, count, are_there);
+    } while (stored != NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (!are_there[i])
+            ignore_failure(buffer_append_format(&missing, NULL, missing.size == 0 ? "%s" : ", %s",
+                                                indexes[i].name));
+    }
+    return missing.size == 0 ||
+           error_set(error, ERROR_UNAVAILABLE,
+                     "MongoDB at %s: indexes of %s.%s are missing: %s; run `tapedeck migrate`",
+                     mongodb->server, mongodb->databases[collection->database], collection->name,
+                     buffer_text(&missing));
 }

@@ -120,3 +120,8 @@ struct mongodb_index {
 MUST_CHECK bool mongodb_create_index(struct mongodb *mongodb,
                                      const struct mongodb_collection *collection,
                                      const struct mongodb_index *index, struct error *error);
+/* Are they all there, at most 16? ERROR_UNAVAILABLE names those that are not. */
+MUST_CHECK bool mongodb_check_indexes(struct mongodb *mongodb,
+                                      const struct mongodb_collection *collection,
+                                      const struct mongodb_index *indexes, size_t count,
+                                      struct error *error);
