@@ -107,6 +107,7 @@ void mp3_frame_set(unsigned char *bytes, const struct mp3_frame *frame, uint32_t
                    uint32_t main_data_begin)
 {
     const struct sample_rate *rate = find_rate(frame->sample_rate_hz);
+    assert(rate != NULL);
     unsigned index = bitrate_kbps == 0 ? 0 : bitrate_index_of(rate, bitrate_kbps);
     unsigned char *side_info = bytes + MP3_FRAME_HEADER_SIZE;
     bytes[2] = (unsigned char)((bytes[2] & 0x0f) | index << 4);
