@@ -2,6 +2,7 @@
 where that met nothing that could have suffered from it."""
 
 import json
+import contextlib
 import os
 import random
 import signal
@@ -199,19 +200,35 @@ def copies(house, count, dice):
     return f"{copier.seen} messages, {copier.copied} copies"
 
 
+@contextlib.contextmanager
+def takers_halted(house):
+    pids = [house.cluster.pid(f"{service}-{number}")
+            for service in ("converter", "notifier") for number in (1, 2)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 def queues(house, count, dice):
     """The queues are purged again and again, and once deleted."""
     uploads = house.upload(count, 25, dice.random())
     purged, rounds = 0, 0
     while not uploads.are_over():
-        time.sleep(dice.uniform(0.2, 1))
+        time.sleep(dice.uniform(0.1, 0.5))
         channel = house.stores.channel()
         rounds += 1
-        for queue in ("video", "mp3"):
-            if rounds == 8:
-                channel.queue_delete(queue)
-            elif rounds != 9:
-                purged += channel.queue_purge(queue).method.message_count
+        # Who takes messages is halted a moment, or there would be none to purge.
+        with takers_halted(house):
+            time.sleep(dice.uniform(0.1, 0.5))
+            for queue in ("video", "mp3"):
+                if rounds == 8:
+                    channel.queue_delete(queue)
+                elif rounds != 9:
+                    purged += channel.queue_purge(queue).method.message_count
         channel.connection.close()
     assert rounds >= 9 and purged > 0, (rounds, purged)
     return f"{purged} messages purged, 2 queues deleted"
