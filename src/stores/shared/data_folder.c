@@ -122,17 +122,14 @@ static bool is_empty(const char *path, bool *out_is_empty, struct error *error)
     return true;
 }
 
-/* A name that was meant otherwise, such as data.dir=/home/me. */
+/* A name that was meant otherwise, such as data.dir=/home/me. What another process of ours begins
+ * to make meanwhile is seen by the later of the two looks. */
 static bool check_ours(const char *path, struct error *error)
 {
     bool is_free = false;
-    if (!data_folder_check(path, error))
+    if (!data_folder_check(path, error) || !is_empty(path, &is_free, error))
         return false;
-    if (has_ours(path))
-        return true;
-    if (!is_empty(path, &is_free, error))
-        return false;
-    return is_free ||
+    return is_free || has_ours(path) ||
            error_set(error, ERROR_CONFLICT,
                      "%.150s holds other things: name a folder that is new or empty", path);
 }
