@@ -19,6 +19,8 @@ static bool send_progress(void *context, const struct media_progress *progress, 
         .position_us = progress->position_us,
         .duration_us = progress->duration_us,
         .input_position = progress->input_position,
+        .prepared_us = progress->prepared_us,
+        .preparation_us = progress->preparation_us,
     };
     return worker_channel_send_progress(context, &frame, error);
 }
@@ -46,6 +48,7 @@ static bool convert(struct worker_channel *channel, const struct protocol_job *j
         .size_bytes = result.size_bytes,
         .samples = result.samples,
         .frames = result.frames,
+        .input_duration_us = result.input_duration_us,
         .bitrate_kbps = result.bitrate_kbps,
         .sample_rate_hz = result.sample_rate_hz,
         .channels = result.channels,

@@ -33,6 +33,9 @@ bool text_is_clean(const void *bytes, size_t size);
  * expected. */
 MUST_CHECK bool text_parse_count(const char *text, uint64_t most, uint64_t *out_count,
                                  struct error *error);
+/* "-16.5": perhaps a minus, digits, perhaps a point and at most six more. In millionths, so that
+ * decimals stay what they are. */
+MUST_CHECK bool text_parse_decimal(const char *text, int64_t *out_millionths, struct error *error);
 /* A number and a unit: ms s m h d ("30s", "250ms"). "0" and "off" are 0. */
 MUST_CHECK bool text_parse_duration_ms(const char *text, int64_t *out_ms, struct error *error);
 /* A number and a unit: B KiB MiB GiB TiB, or kB MB GB TB. "0" and "off" are 0. */

@@ -31,6 +31,38 @@ bool text_parse_count(const char *text, uint64_t most, uint64_t *out_count, stru
     return true;
 }
 
+/* At most six digits, as millionths: "5" is 500000. */
+static bool read_fraction(const char **at, uint64_t *out_millionths)
+{
+    const char *start = *at;
+    uint64_t millionths;
+    if (!read_digits(at, &millionths) || *at - start > 6)
+        return false;
+    for (ptrdiff_t digits = *at - start; digits < 6; digits++)
+        millionths *= 10;
+    *out_millionths = millionths;
+    return true;
+}
+
+bool text_parse_decimal(const char *text, int64_t *out_millionths, struct error *error)
+{
+    bool is_negative = *text == '-';
+    const char *at = text + is_negative;
+    uint64_t whole;
+    uint64_t fraction = 0;
+    bool is_number = read_digits(&at, &whole) && whole < INT64_MAX / 1000000;
+    if (is_number && *at == '.') {
+        at++;
+        is_number = read_fraction(&at, &fraction);
+    }
+    if (!is_number || *at != '\0')
+        return error_set(error, ERROR_BAD_INPUT,
+                         "expected a number with at most six digits after the point");
+    int64_t millionths = (int64_t)(whole * 1000000 + fraction);
+    *out_millionths = is_negative ? -millionths : millionths;
+    return true;
+}
+
 struct unit {
     const char *name;
     uint64_t factor;

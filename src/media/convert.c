@@ -1,13 +1,12 @@
 #include "media/media.h"
 
 #include "base/clock.h"
+#include "media/block_filler.h"
+#include "media/decoding.h"
 #include "media/encoding.h"
 #include "media/mp3_frame.h"
-#include "media/sound_format.h"
 #include "media/source.h"
 #include "media/tags.h"
-#include "model/failure.h"
-#include <inttypes.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
@@ -20,7 +19,7 @@
 struct conversion {
     const struct media_job *job;
     const struct media_io *io;
-    struct source *source; /* owned */
+    struct excerpt *excerpt; /* owned */
     struct encoder_pool_settings pool;
     uint32_t source_rate_hz;
 };
@@ -51,26 +50,7 @@ static void decide(struct conversion *conversion, const AVFrame *frame)
     uint32_t threads = conversion->job->threads;
     conversion->pool.encoders = threads < ENCODERS_MAX ? threads : ENCODERS_MAX;
     conversion->pool.samples =
-        source_duration_us(conversion->source) / 1000 * encoder->sample_rate_hz / 1000;
-}
-
-static bool refuse_as_too_long(const struct media_job *job, struct error *error)
-{
-    return error_set_failure(error, ERROR_TOO_LARGE, &FAILURE_TOO_LONG,
-                             "more than %" PRIu64 " ms of sound", job->duration_max_ms);
-}
-
-static bool is_too_long(uint64_t samples, uint32_t rate_hz, uint64_t duration_max_ms)
-{
-    return duration_max_ms != 0 && samples / rate_hz >= duration_max_ms / 1000 &&
-           samples * 1000 > duration_max_ms * rate_hz;
-}
-
-static bool reopen(struct conversion *conversion, struct error *error)
-{
-    source_close(conversion->source);
-    conversion->source = NULL;
-    return source_open(conversion->io, conversion->job->options, &conversion->source, error);
+        excerpt_duration_us(conversion->excerpt) / 1000 * encoder->sample_rate_hz / 1000;
 }
 
 /* What a file claims is never believed. But where it claims to be too long, decoding alone, which
@@ -78,50 +58,34 @@ static bool reopen(struct conversion *conversion, struct error *error)
 static bool scan(struct conversion *conversion, struct error *error)
 {
     uint64_t duration_max_ms = conversion->job->duration_max_ms;
-    if (duration_max_ms == 0 || source_duration_us(conversion->source) / 1000 <= duration_max_ms)
+    if (duration_max_ms == 0 || excerpt_duration_us(conversion->excerpt) / 1000 <= duration_max_ms)
         return true;
     int64_t end_ms = clock_boot_ms() + SCAN_MS_MAX;
     uint64_t samples_us = 0;
     while (clock_boot_ms() < end_ms) {
-        const AVFrame *frame;
-        if (!source_read(conversion->source, &frame, error))
+        struct sound_part part;
+        if (!excerpt_read(conversion->excerpt, &part, error))
             return false;
-        if (frame == NULL)
+        if (part.frame == NULL)
             break;
-        samples_us += (uint64_t)frame->nb_samples * 1000000 / (uint64_t)frame->sample_rate;
-        if (samples_us / 1000 > duration_max_ms)
-            return refuse_as_too_long(conversion->job, error);
-    }
-    return reopen(conversion, error);
-}
-
-/* `frame` is the first; the rest is read here. */
-static bool decode(struct conversion *conversion, struct sound_format *format, const AVFrame *frame,
-                   struct error *error)
-{
-    bool goes_on = true;
-    while (frame != NULL && goes_on) {
-        if (!sound_format_add(format, frame, source_position(conversion->source), &goes_on, error))
-            return false;
-        if (is_too_long(sound_format_samples(format), conversion->pool.encoder.sample_rate_hz,
-                        conversion->job->duration_max_ms))
-            return refuse_as_too_long(conversion->job, error);
-        if (goes_on && !source_read(conversion->source, &frame, error))
+        samples_us += (uint64_t)part.count * 1000000 / (uint64_t)part.frame->sample_rate;
+        if (!decoding_check_length(conversion->job, samples_us, 1000000, error))
             return false;
     }
-    return true;
+    return excerpt_rewind(conversion->excerpt, error);
 }
 
 static bool start_encoding(const struct conversion *conversion, struct pcm_ring *ring,
                            struct encoding **out_encoding, struct error *error)
 {
     struct buffer tag;
-    tags_format(conversion->source, conversion->job->options, &tag);
+    tags_format(excerpt_source(conversion->excerpt), conversion->job->options, &tag);
     const struct encoding_settings settings = {
         .pool = conversion->pool,
         .source_rate_hz = conversion->source_rate_hz,
         .output_size_max = conversion->job->output_size_max,
-        .duration_us = source_duration_us(conversion->source),
+        .duration_us = excerpt_duration_us(conversion->excerpt),
+        .prepared_us = excerpt_prepared_us(conversion->excerpt),
         .tag = &tag,
     };
     bool is_started = encoding_start(&settings, conversion->io, ring, out_encoding, error);
@@ -129,44 +93,63 @@ static bool start_encoding(const struct conversion *conversion, struct pcm_ring 
     return is_started;
 }
 
+static struct decoding decoding_of(const struct conversion *conversion)
+{
+    return (struct decoding){
+        .job = conversion->job,
+        .excerpt = conversion->excerpt,
+        .sample_rate_hz = conversion->pool.encoder.sample_rate_hz,
+        .channels = conversion->pool.encoder.channels,
+    };
+}
+
 /* Decodes in this thread what others encode. */
-static bool run(struct conversion *conversion, const AVFrame *first,
+static bool run(struct conversion *conversion, const struct sound_part *first,
                 struct media_result *out_result, struct error *error)
 {
     struct pcm_ring *ring = pcm_ring_create(encoder_pool_blocks(&conversion->pool));
-    struct sound_format *format = sound_format_create(conversion->pool.encoder.sample_rate_hz,
-                                                      conversion->pool.encoder.channels, ring);
+    const struct encoder_settings *encoder = &conversion->pool.encoder;
+    struct block_filler filler = {.ring = ring, .channels = encoder->channels};
+    struct sound_sink sink = block_filler_sink(&filler);
     struct encoding *encoding;
     bool succeeded = start_encoding(conversion, ring, &encoding, error);
     if (succeeded) {
-        succeeded = decode(conversion, format, first, error);
-        sound_format_finish(format);
-        /* Resampling takes some sound to begin with: of a few samples nothing may come out. */
-        if (succeeded && sound_format_samples(format) == 0)
-            succeeded = error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_DAMAGED,
-                                          "the sound is too short for its new sample rate");
+        const struct decoding decoding = decoding_of(conversion);
+        succeeded = decoding_run(&decoding, first, &sink, error);
         /* Where both failed, the decoder's reason stands: it came first, or the ring had stopped
          * and decoding did not fail. */
         bool is_encoded =
             encoding_finish(encoding, succeeded, out_result, succeeded ? error : NULL);
         succeeded = succeeded && is_encoded;
     }
-    sound_format_destroy(format);
     pcm_ring_destroy(ring);
     return succeeded;
+}
+
+/* Opens the excerpt and reads its first part. */
+static bool begin(struct conversion *conversion, struct sound_part *out_first, struct error *error)
+{
+    const struct conversion_options *options = conversion->job->options;
+    if (!excerpt_open(conversion->job, conversion->io, &conversion->excerpt, error))
+        return false;
+    struct excerpt *excerpt = conversion->excerpt;
+    excerpt_plan(excerpt, (uint64_t)options->start_us);
+    if (!scan(conversion, error) || !excerpt_read(excerpt, out_first, error))
+        return false;
+    decide(conversion, out_first->frame);
+    return true;
 }
 
 static bool convert(struct conversion *conversion, struct media_result *out_result,
                     struct error *error)
 {
-    const AVFrame *first;
-    if (!source_open(conversion->io, conversion->job->options, &conversion->source, error) ||
-        !scan(conversion, error) || !source_read(conversion->source, &first, error))
+    struct sound_part first;
+    if (!begin(conversion, &first, error) ||
+        !excerpt_tell_prepared(conversion->excerpt, first.input_position, error) ||
+        !run(conversion, &first, out_result, error))
         return false;
-    decide(conversion, first);
-    if (!run(conversion, first, out_result, error))
-        return false;
-    out_result->is_truncated = source_is_truncated(conversion->source);
+    out_result->is_truncated = excerpt_is_truncated(conversion->excerpt);
+    out_result->input_duration_us = source_duration_us(excerpt_source(conversion->excerpt));
     return true;
 }
 
@@ -175,6 +158,6 @@ bool media_convert(const struct media_job *job, const struct media_io *io,
 {
     struct conversion conversion = {.job = job, .io = io};
     bool succeeded = convert(&conversion, out_result, error);
-    source_close(conversion.source);
+    excerpt_close(conversion.excerpt);
     return succeeded;
 }

@@ -15,6 +15,7 @@ struct encoding {
     struct pcm_ring *ring;     /* borrowed */
     uint32_t sample_rate_hz;
     uint64_t duration_us;
+    uint64_t prepared_us;
     pthread_t thread;
 
     /* The thread's own until it is joined. */
@@ -35,6 +36,8 @@ static bool report(struct encoding *encoding)
         .position_us = encoding->samples * 1000000 / encoding->sample_rate_hz,
         .duration_us = encoding->duration_us,
         .input_position = encoder_pool_input_position(encoding->pool),
+        .prepared_us = encoding->prepared_us,
+        .preparation_us = encoding->prepared_us,
     };
     return mp3_writer_flush(encoding->writer, &encoding->error) &&
            encoding->io->progress(encoding->io->context, &progress, &encoding->error);
@@ -117,6 +120,7 @@ bool encoding_start(const struct encoding_settings *settings, const struct media
     encoding->ring = ring;
     encoding->sample_rate_hz = settings->pool.encoder.sample_rate_hz;
     encoding->duration_us = settings->duration_us;
+    encoding->prepared_us = settings->prepared_us;
     encoding->laid_out = BUFFER_WITH_MAX(FRAME_LAYOUT_OUT_SIZE_MAX);
     frame_layout_init(&encoding->layout, settings->pool.encoder.is_vbr);
 

@@ -14,7 +14,8 @@ struct encoding_settings {
     struct encoder_pool_settings pool;
     uint32_t source_rate_hz;
     uint64_t output_size_max;
-    uint64_t duration_us;     /* as the input claims, for progress; 0: unknown */
+    uint64_t duration_us;     /* about, for progress; 0: unknown */
+    uint64_t prepared_us;     /* decoded before, for progress */
     const struct buffer *tag; /* borrowed for the call */
 };
 

@@ -3,9 +3,9 @@
 /* The engine: any video or audio file in, an MP3 out. Only tapedeck-worker links it, since parsing
  * hostile media is what a confined process is for (sandbox/).
  *
- * source (demux, decode) -> sound_format (rate, channels, float) -> pcm_ring -> encoding ->
- * mp3_writer. docs/engine.md explains each. Memory does not depend on the input's length, but for
- * the index that an MP4 or AVI brings along. */
+ * source (demux, decode) -> excerpt (start, end) -> sound_format (rate, channels, float) ->
+ * pcm_ring -> encoding -> mp3_writer. docs/engine.md explains each. Memory does not depend on the
+ * input's length, but for the index that an MP4 or AVI brings along. */
 
 #include "base/error.h"
 #include "model/conversion_options.h"
@@ -18,12 +18,14 @@
 
 struct media_progress {
     uint64_t position_us;    /* of sound encoded */
-    uint64_t duration_us;    /* as the input claims; 0: unknown */
+    uint64_t duration_us;    /* what that will become, as the input claims; 0: unknown */
     uint64_t input_position; /* the byte that was read last */
+    uint64_t prepared_us;    /* of sound decoded before the MP3 began; not after write_at() */
+    uint64_t preparation_us; /* what that will become, about */
 };
 
 /* Where bytes come from and go to. read_at() is called from the thread of media_convert(), the
- * other two from one other thread at a time. An error of theirs ends the conversion and is handed
+ * other two from one thread at a time. An error of theirs ends the conversion and is handed
  * on. */
 struct media_io {
     void *context;
@@ -46,9 +48,10 @@ struct media_job {
 
 struct media_result {
     uint64_t size_bytes;
-    uint64_t samples;      /* per channel; what a gapless decoder plays */
-    uint64_t frames;       /* without the Info frame */
-    uint32_t bitrate_kbps; /* VBR: mean, rounded */
+    uint64_t samples;           /* per channel; what a gapless decoder plays */
+    uint64_t frames;            /* without the Info frame */
+    uint64_t input_duration_us; /* of the whole input, as it claims; 0: unknown */
+    uint32_t bitrate_kbps;      /* VBR: mean, rounded */
     uint32_t sample_rate_hz;
     uint32_t channels;
     bool is_truncated; /* the input ended or broke before its end; what was there is converted */

@@ -25,8 +25,7 @@
 struct sound_format {
     uint32_t sample_rate_hz;
     uint32_t channels;
-    struct pcm_ring *ring;   /* borrowed */
-    struct pcm_block *block; /* borrowed from the ring; NULL: none is being filled */
+    struct sound_sink sink;
     uint64_t samples;
     uint64_t input_position;
     bool is_stopped;
@@ -41,7 +40,7 @@ struct sound_format {
 };
 
 struct sound_format *sound_format_create(uint32_t sample_rate_hz, uint32_t channels,
-                                         struct pcm_ring *ring)
+                                         const struct sound_sink *sink)
 {
     struct sound_format *format = calloc(1, sizeof *format);
     float *scratch = calloc(2 * SCRATCH_SAMPLES, sizeof *scratch);
@@ -49,7 +48,7 @@ struct sound_format *sound_format_create(uint32_t sample_rate_hz, uint32_t chann
         abort();
     format->sample_rate_hz = sample_rate_hz;
     format->channels = channels;
-    format->ring = ring;
+    format->sink = *sink;
     format->scratch[0] = scratch;
     format->scratch[1] = scratch + SCRATCH_SAMPLES;
     return format;
@@ -75,33 +74,19 @@ static void scale(float *to, const float *from, size_t count)
     }
 }
 
-/* Fills blocks; each full one goes to the encoders. */
+/* `planes` may be the scratch planes themselves. */
 static void emit(struct sound_format *format, const float *const planes[2], size_t count)
 {
-    assert(format->channels <= 2);
+    const uint32_t channels = format->channels;
+    assert(channels <= 2);
     for (size_t done = 0; done < count && !format->is_stopped;) {
-        if (format->block == NULL) {
-            format->block = pcm_ring_get_empty(format->ring);
-            if (format->block == NULL) {
-                format->is_stopped = true;
-                return;
-            }
-            format->block->count = 0;
-        }
-        struct pcm_block *block = format->block;
-        size_t part = PCM_BLOCK_SAMPLES - block->count;
-        if (part > count - done)
-            part = count - done;
-        for (uint32_t channel = 0; channel < format->channels; channel++)
-            scale(block->samples[channel] + block->count, planes[channel] + done, part);
-        block->count += part;
-        block->input_position = format->input_position;
+        size_t part = count - done < SCRATCH_SAMPLES ? count - done : SCRATCH_SAMPLES;
+        for (uint32_t channel = 0; channel < channels; channel++)
+            scale(format->scratch[channel], planes[channel] + done, part);
+        format->is_stopped =
+            !format->sink.take(format->sink.context, format->scratch, part, format->input_position);
         done += part;
         format->samples += part;
-        if (block->count == PCM_BLOCK_SAMPLES) {
-            pcm_ring_put(format->ring);
-            format->block = NULL;
-        }
     }
 }
 
@@ -204,19 +189,21 @@ static int slice_size(const struct sound_format *format, int count)
     return size < count ? size : count;
 }
 
-static bool resample(struct sound_format *format, const AVFrame *frame, struct error *error)
+static bool resample(struct sound_format *format, const struct sound_part *part,
+                     struct error *error)
 {
+    const AVFrame *frame = part->frame;
     bool is_planar = av_sample_fmt_is_planar(frame->format) != 0;
     int channels = frame->ch_layout.nb_channels;
     int planes = is_planar ? channels : 1;
     size_t step =
         (size_t)av_get_bytes_per_sample(frame->format) * (size_t)(is_planar ? 1 : channels);
 
-    for (int done = 0; done < frame->nb_samples && !format->is_stopped;) {
-        int size = slice_size(format, frame->nb_samples - done);
+    for (int done = 0; done < part->count && !format->is_stopped;) {
+        int size = slice_size(format, part->count - done);
         const uint8_t *from[PLANES_MAX];
         for (int plane = 0; plane < planes; plane++)
-            from[plane] = frame->extended_data[plane] + (size_t)done * step;
+            from[plane] = frame->extended_data[plane] + (size_t)(part->from + done) * step;
         int count =
             swr_convert(format->resampler,
                         (uint8_t *[]){(uint8_t *)format->scratch[0], (uint8_t *)format->scratch[1]},
@@ -229,20 +216,21 @@ static bool resample(struct sound_format *format, const AVFrame *frame, struct e
     return true;
 }
 
-bool sound_format_add(struct sound_format *format, const AVFrame *frame, uint64_t input_position,
-                      bool *out_goes_on, struct error *error)
+bool sound_format_add(struct sound_format *format, const struct sound_part *part, bool *out_goes_on,
+                      struct error *error)
 {
-    format->input_position = input_position;
+    const AVFrame *frame = part->frame;
+    format->input_position = part->input_position;
     if (!has_same_format(format, frame) && !configure(format, frame, error))
         return false;
     if (format->resampler != NULL) {
-        if (!resample(format, frame, error))
+        if (!resample(format, part, error))
             return false;
     } else {
-        const float *planes[2] = {(const float *)frame->extended_data[0], NULL};
+        const float *planes[2] = {(const float *)frame->extended_data[0] + part->from, NULL};
         if (format->channels == 2)
-            planes[1] = (const float *)frame->extended_data[1];
-        emit(format, planes, (size_t)frame->nb_samples);
+            planes[1] = (const float *)frame->extended_data[1] + part->from;
+        emit(format, planes, (size_t)part->count);
     }
     *out_goes_on = !format->is_stopped;
     return true;
@@ -251,10 +239,8 @@ bool sound_format_add(struct sound_format *format, const AVFrame *frame, uint64_
 void sound_format_finish(struct sound_format *format)
 {
     drain(format);
-    if (format->block != NULL && !format->is_stopped)
-        pcm_ring_put(format->ring);
-    format->block = NULL;
-    pcm_ring_end(format->ring);
+    if (!format->is_stopped)
+        format->sink.end(format->sink.context);
 }
 
 uint64_t sound_format_samples(const struct sound_format *format)

@@ -1,11 +1,8 @@
-#include "media/source.h"
+#include "media/source_internal.h"
 
-#include "media/input.h"
 #include "media/language.h"
 #include "model/failure.h"
 #include <inttypes.h>
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
 #include <libavutil/avstring.h>
 #include <libavutil/common.h>
 #include <libavutil/parseutils.h>
@@ -28,24 +25,6 @@
 /* Sound that ends so much earlier than the file says has lost its end; less is how exact many
  * programs are. */
 #define LOST_END_US 500000
-
-struct source {
-    struct input *input;        /* owned */
-    AVFormatContext *format;    /* owned */
-    AVCodecContext *decoder;    /* owned */
-    AVPacket *packet;           /* owned */
-    AVFrame *frame;             /* owned */
-    AVStream *stream;           /* borrowed from format */
-    unsigned streams_discarded; /* of format->nb_streams */
-
-    uint64_t samples; /* decoded so far */
-    int64_t end_pts;  /* the latest that a packet reached */
-    unsigned packets_without_sound;
-    bool is_drained;      /* the last packet went to the decoder */
-    bool has_read_failed; /* the container broke before its end */
-    bool is_last_corrupt; /* the last packet was cut */
-    bool is_encrypted;
-};
 
 static int deny_open(AVFormatContext *format, AVIOContext **out_context, const char *url, int flags,
                      AVDictionary **options)
@@ -126,7 +105,8 @@ static void discard_others(struct source *source)
     }
 }
 
-static bool open_format(struct source *source, struct error *error)
+/* Where the time is asked for, what begins first says when that is, and it may be a picture. */
+static bool open_format(struct source *source, bool is_timed, struct error *error)
 {
     const AVInputFormat *format = NULL;
     if (!find_format(source, &format, error))
@@ -143,7 +123,8 @@ static bool open_format(struct source *source, struct error *error)
     int result = avformat_open_input(&source->format, "", format, &limits);
     av_dict_free(&limits);
     if (result >= 0) {
-        discard_others(source);
+        if (!is_timed)
+            discard_others(source);
         result = avformat_find_stream_info(source->format, NULL);
     }
     if (input_has_failed(source->input, error))
@@ -233,9 +214,18 @@ static bool open_decoder(struct source *source, struct error *error)
     return true;
 }
 
-bool source_open(const struct media_io *io, const struct conversion_options *options,
-                 struct source **out_source, struct error *error)
+static void start_timeline(struct source *source)
 {
+    int64_t start_us = source->format->start_time;
+    timeline_init(&source->timeline, source->stream->time_base,
+                  start_us != AV_NOPTS_VALUE ? start_us : 0,
+                  (source->format->iformat->flags & AVFMT_TS_DISCONT) != 0);
+}
+
+static bool open_at_beginning(const struct media_io *io, const struct conversion_options *options,
+                              struct source **out_source, struct error *error)
+{
+    bool is_timed = options->start_us != 0 || options->end_us != 0;
     CLEANUP(source_closep) struct source *source = calloc(1, sizeof *source);
     if (source == NULL)
         abort();
@@ -244,9 +234,29 @@ bool source_open(const struct media_io *io, const struct conversion_options *opt
     source->frame = av_frame_alloc();
     if (source->packet == NULL || source->frame == NULL)
         abort();
-    if (!open_format(source, error) || !choose_stream(source, options, error) ||
+    if (!open_format(source, is_timed, error) || !choose_stream(source, options, error) ||
         !open_decoder(source, error))
         return false;
+    start_timeline(source);
+    *out_source = source;
+    source = NULL;
+    return true;
+}
+
+bool source_open(const struct media_io *io, const struct conversion_options *options,
+                 struct source **out_source, struct error *error)
+{
+    CLEANUP(source_closep) struct source *source = NULL;
+    if (!open_at_beginning(io, options, &source, error))
+        return false;
+    if (source_seek(source, options->start_us) == SOURCE_LOST) {
+        if (input_has_failed(source->input, error))
+            return false;
+        source_close(source);
+        source = NULL;
+        if (!open_at_beginning(io, options, &source, error))
+            return false;
+    }
     *out_source = source;
     source = NULL;
     return true;
@@ -291,6 +301,7 @@ static void note(struct source *source)
 {
     const AVPacket *packet = source->packet;
     source->packets_without_sound++;
+    timeline_note_packet(&source->timeline, packet->pts, packet->duration);
     int64_t end_pts = av_sat_add64(packet->pts, packet->duration);
     if (packet->pts != AV_NOPTS_VALUE && end_pts > source->end_pts)
         source->end_pts = end_pts;
@@ -353,8 +364,15 @@ bool source_read(struct source *source, const AVFrame **out_frame, struct error 
     }
     source->packets_without_sound = 0;
     source->samples += (uint64_t)source->frame->nb_samples;
+    source->frame_at = timeline_place(&source->timeline, source->frame->pts,
+                                      source->frame->sample_rate, source->frame->nb_samples);
     *out_frame = source->frame;
     return true;
+}
+
+int64_t source_frame_at(const struct source *source)
+{
+    return source->frame_at;
 }
 
 static int64_t to_us(const AVStream *stream, int64_t time)

@@ -10,8 +10,10 @@
 struct AVFrame;
 struct source;
 
-/* Only `track` and `language` of the options are looked at. FAILURE_NOT_MEDIA, NO_AUDIO,
- * NO_SUCH_TRACK, UNSUPPORTED_CODEC, DAMAGED. `io` is borrowed until source_close(). */
+/* Only `track`, `language`, `start_seconds` and `end_seconds` of the options are looked at. Far
+ * before the start, frames may be left out, where the container can be trusted with that.
+ * FAILURE_NOT_MEDIA, NO_AUDIO, NO_SUCH_TRACK, UNSUPPORTED_CODEC, DAMAGED. `io` is borrowed until
+ * source_close(). */
 MUST_CHECK bool source_open(const struct media_io *io, const struct conversion_options *options,
                             struct source **out_source, struct error *error);
 void source_close(struct source *source); /* NULL is fine */
@@ -22,6 +24,10 @@ void source_closep(struct source **source);
  * FAILURE_DAMAGED where nothing at all could be decoded. */
 MUST_CHECK bool source_read(struct source *source, const struct AVFrame **out_frame,
                             struct error *error);
+
+/* Where the frame that was read last begins, in samples at its rate. 0 is where the file begins:
+ * its first packet, be it of sound or of pictures. */
+int64_t source_frame_at(const struct source *source);
 
 /* As the file claims: never to be relied on. 0: it does not say. */
 uint64_t source_duration_us(const struct source *source);

@@ -25,9 +25,10 @@ struct option_type {
 struct option_row {
     const char *name;
     const struct option_type *type;
-    size_t field;            /* offset in struct conversion_options */
-    size_t given;            /* offset of the bool that says so; 0: the value 0 is "not given" */
-    uint32_t least, most;    /* numbers */
+    size_t field;         /* offset in struct conversion_options */
+    size_t given;         /* offset of the bool that says so; 0: the value 0 is "not given" */
+    uint32_t least, most; /* numbers */
+    int64_t least_millionths, most_millionths; /* decimals */
     const uint32_t *numbers; /* the only ones allowed; ends with 0; NULL: all of the range */
     size_t size;             /* texts, with the NUL */
     bool (*is_valid)(const char *text); /* texts; NULL: any */
@@ -105,6 +106,50 @@ static const struct option_type number_type = {
     .set_text = number_set_text,
     .set_json = number_set_json,
     .write_json = number_write_json,
+};
+
+/* Decimals, kept in millionths; 0 is "not given". */
+
+static bool decimal_set(const struct option_row *row, struct conversion_options *options,
+                        int64_t millionths, struct error *error)
+{
+    if (millionths < row->least_millionths || millionths > row->most_millionths)
+        return refuse(row, error);
+    *(int64_t *)field_of(row, options) = millionths;
+    return true;
+}
+
+static bool decimal_set_text(const struct option_row *row, struct conversion_options *options,
+                             const char *value, struct error *error)
+{
+    int64_t millionths;
+    if (!text_parse_decimal(value, &millionths, NULL))
+        return refuse(row, error);
+    return decimal_set(row, options, millionths, error);
+}
+
+static bool decimal_set_json(const struct option_row *row, struct conversion_options *options,
+                             const json_t *json, struct error *error)
+{
+    double number = json_number_value(json);
+    /* A bound that leaves the conversion defined; that of the row is narrower. */
+    if (!json_is_number(json) || !(number > -1e9 && number < 1e9))
+        return refuse(row, error);
+    return decimal_set(row, options, (int64_t)(number * 1e6 + (number < 0 ? -0.5 : 0.5)), error);
+}
+
+static void decimal_write_json(const struct option_row *row,
+                               const struct conversion_options *options, json_t *json)
+{
+    int64_t millionths = *(const int64_t *)const_field_of(row, options);
+    if (millionths != 0)
+        json_set_real(json, row->name, (double)millionths / 1e6);
+}
+
+static const struct option_type decimal_type = {
+    .set_text = decimal_set_text,
+    .set_json = decimal_set_json,
+    .write_json = decimal_write_json,
 };
 
 /* Texts. */
@@ -198,6 +243,9 @@ static bool is_year(const char *text)
     return true;
 }
 
+#define MILLION INT64_C(1000000)
+#define SECONDS_MAX 360000 /* a hundred hours */
+
 static const uint32_t sample_rates[] = {8000,  11025, 12000, 16000, 22050,
                                         24000, 32000, 44100, 48000, 0};
 static const char *const tags_choices[] = {
@@ -273,6 +321,23 @@ static const struct option_row rows[] = {
         .form = "an ISO 639 code of two or three small letters, like en or eng",
         .help = "The sound track in this language, in place of track.",
     },
+    {
+        .name = "start_seconds",
+        .type = &decimal_type,
+        FIELD(start_us),
+        .most_millionths = SECONDS_MAX * MILLION,
+        .form = "a number of seconds from 0 to 360000, like 90 or 12.5",
+        .help = "Where in the video the MP3 begins; at its beginning if not given.",
+    },
+    {
+        .name = "end_seconds",
+        .type = &decimal_type,
+        FIELD(end_us),
+        .least_millionths = 1,
+        .most_millionths = SECONDS_MAX * MILLION,
+        .form = "a number of seconds above 0, to 360000, like 90 or 12.5",
+        .help = "Where in the video the MP3 ends; at its end if not given.",
+    },
     {TAG(title, "Title in the MP3's tags; the video's if not given."), .names_a_person = true},
     {TAG(artist, "Artist in the MP3's tags; the video's if not given."), .names_a_person = true},
     {TAG(album, "Album in the MP3's tags; the video's if not given."), .names_a_person = true},
@@ -339,6 +404,9 @@ bool conversion_options_check(const struct conversion_options *options, struct e
     if (options->track != 0 && options->language[0] != '\0')
         return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_OPTION_OUT_OF_RANGE,
                                  "track and language exclude each other: give one");
+    if (options->end_us != 0 && options->end_us <= options->start_us)
+        return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_OPTION_OUT_OF_RANGE,
+                                 "end_seconds must be more than start_seconds");
     return true;
 }
 

@@ -22,6 +22,8 @@ struct conversion_options {
     uint32_t channels;       /* 1 or 2; 0: the source's, at most 2 */
     uint32_t track;          /* the nth audio stream, from 1; 0: not given */
     char language[CONVERSION_LANGUAGE_SIZE]; /* "": not given */
+    int64_t start_us;                        /* of the source's time; 0: from the beginning */
+    int64_t end_us;                          /* of the source's time; 0: to the end */
     char title[CONVERSION_TAG_SIZE];         /* "": the source's */
     char artist[CONVERSION_TAG_SIZE];
     char album[CONVERSION_TAG_SIZE];
@@ -37,7 +39,7 @@ struct conversion_options {
 MUST_CHECK bool conversion_options_set(struct conversion_options *options, const char *name,
                                        const char *value, struct error *error);
 /* What only all of them together can show: bitrate_kbps beside vbr_quality, track beside
- * language. FAILURE_OPTION_OUT_OF_RANGE. */
+ * language, an end that is not behind the start. FAILURE_OPTION_OUT_OF_RANGE. */
 MUST_CHECK bool conversion_options_check(const struct conversion_options *options,
                                          struct error *error);
 bool conversion_options_is_name(const char *name);

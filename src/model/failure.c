@@ -248,6 +248,12 @@ const struct failure FAILURE_NO_SUCH_TRACK = {
     .advice = "Choose another track or language, or leave the option out.",
 };
 
+const struct failure FAILURE_EMPTY_RANGE = {
+    .code = "empty_range",
+    .sentence = "This video has no sound between the start and the end that were asked for.",
+    .advice = "Choose another start_seconds or end_seconds, or leave them out.",
+};
+
 const struct failure FAILURE_NOT_MEDIA = {
     .code = "not_media",
     .sentence = "This file is not a video or sound file of a kind that we know.",

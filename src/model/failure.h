@@ -51,6 +51,7 @@ struct failure {
     X(DISK_FULL)                                                                                   \
     X(NO_AUDIO)                                                                                    \
     X(NO_SUCH_TRACK)                                                                               \
+    X(EMPTY_RANGE)                                                                                 \
     X(NOT_MEDIA)                                                                                   \
     X(UNSUPPORTED_CODEC)                                                                           \
     X(DAMAGED)                                                                                     \

@@ -9,8 +9,9 @@
 /* What a worker may accuse its input of, and INTERNAL for itself. All other rows are about things
  * that it knows nothing of. */
 static const struct failure *const worker_failures[] = {
-    &FAILURE_NO_AUDIO, &FAILURE_NO_SUCH_TRACK, &FAILURE_NOT_MEDIA, &FAILURE_UNSUPPORTED_CODEC,
-    &FAILURE_DAMAGED,  &FAILURE_TOO_LONG,      &FAILURE_TOO_LARGE, &FAILURE_INTERNAL,
+    &FAILURE_NO_AUDIO,  &FAILURE_NO_SUCH_TRACK,     &FAILURE_EMPTY_RANGE,
+    &FAILURE_NOT_MEDIA, &FAILURE_UNSUPPORTED_CODEC, &FAILURE_DAMAGED,
+    &FAILURE_TOO_LONG,  &FAILURE_TOO_LARGE,         &FAILURE_INTERNAL,
 };
 
 static void put(unsigned char **to, uint64_t value, unsigned size)
@@ -139,29 +140,34 @@ bool protocol_parse_write(const unsigned char *payload, size_t size,
     return true;
 }
 
-void protocol_format_progress(const struct protocol_progress *progress, unsigned char out_bytes[24])
+void protocol_format_progress(const struct protocol_progress *progress, unsigned char out_bytes[40])
 {
     put(&out_bytes, progress->position_us, 8);
     put(&out_bytes, progress->duration_us, 8);
     put(&out_bytes, progress->input_position, 8);
+    put(&out_bytes, progress->prepared_us, 8);
+    put(&out_bytes, progress->preparation_us, 8);
 }
 
 bool protocol_parse_progress(const unsigned char *payload, size_t size,
                              struct protocol_progress *out_progress, struct error *error)
 {
-    if (size != 24)
+    if (size != 40)
         return refuse("progress", size, error);
     out_progress->position_us = get64(&payload);
     out_progress->duration_us = get64(&payload);
     out_progress->input_position = get64(&payload);
+    out_progress->prepared_us = get64(&payload);
+    out_progress->preparation_us = get64(&payload);
     return true;
 }
 
-void protocol_format_result(const struct protocol_result *result, unsigned char out_bytes[40])
+void protocol_format_result(const struct protocol_result *result, unsigned char out_bytes[48])
 {
     put(&out_bytes, result->size_bytes, 8);
     put(&out_bytes, result->samples, 8);
     put(&out_bytes, result->frames, 8);
+    put(&out_bytes, result->input_duration_us, 8);
     put(&out_bytes, result->bitrate_kbps, 4);
     put(&out_bytes, result->sample_rate_hz, 4);
     put(&out_bytes, result->channels, 4);
@@ -171,12 +177,13 @@ void protocol_format_result(const struct protocol_result *result, unsigned char 
 bool protocol_parse_result(const unsigned char *payload, size_t size,
                            struct protocol_result *out_result, struct error *error)
 {
-    if (size != 40)
+    if (size != 48)
         return refuse("result", size, error);
     struct protocol_result result = {0};
     result.size_bytes = get64(&payload);
     result.samples = get64(&payload);
     result.frames = get64(&payload);
+    result.input_duration_us = get64(&payload);
     result.bitrate_kbps = get32(&payload);
     result.sample_rate_hz = get32(&payload);
     result.channels = get32(&payload);

@@ -30,9 +30,10 @@ enum protocol_type {
     PROTOCOL_DATA,     /* bytes; fewer than asked for: the input ends there */
     PROTOCOL_READ,     /* u64 offset, u32 size */
     PROTOCOL_WRITE,    /* u64 offset, bytes */
-    PROTOCOL_PROGRESS, /* u64 position_us, u64 duration_us, u64 input_position */
-    PROTOCOL_RESULT,   /* u64 size, samples, frames; u32 kb/s, Hz, channels, cut */
-    PROTOCOL_FAILURE,  /* code, NUL, text */
+    PROTOCOL_PROGRESS, /* u64 position_us, duration_us, input_position, prepared_us,
+                        * preparation_us */
+    PROTOCOL_RESULT, /* u64 size, samples, frames, input_duration_us; u32 kb/s, Hz, channels, cut */
+    PROTOCOL_FAILURE, /* code, NUL, text */
 };
 
 struct protocol_header {
@@ -60,15 +61,19 @@ struct protocol_write {
 };
 
 struct protocol_progress {
-    uint64_t position_us;
-    uint64_t duration_us; /* 0: unknown */
+    uint64_t position_us; /* of sound in the MP3 */
+    uint64_t duration_us; /* what that will become; 0: unknown */
     uint64_t input_position;
+    uint64_t prepared_us;    /* of sound decoded before the MP3 begins: on the way to where it is to
+                              * start */
+    uint64_t preparation_us; /* what that will become */
 };
 
 struct protocol_result {
     uint64_t size_bytes;
     uint64_t samples;
     uint64_t frames;
+    uint64_t input_duration_us; /* as the input claims; 0: unknown */
     uint32_t bitrate_kbps;
     uint32_t sample_rate_hz;
     uint32_t channels;
@@ -85,8 +90,8 @@ void protocol_format_header(enum protocol_type type, uint32_t size,
 void protocol_format_read(const struct protocol_read *read, unsigned char out_bytes[12]);
 void protocol_format_write_offset(uint64_t offset, unsigned char out_bytes[8]);
 void protocol_format_progress(const struct protocol_progress *progress,
-                              unsigned char out_bytes[24]);
-void protocol_format_result(const struct protocol_result *result, unsigned char out_bytes[40]);
+                              unsigned char out_bytes[40]);
+void protocol_format_result(const struct protocol_result *result, unsigned char out_bytes[48]);
 /* Appends to a buffer that may hold PROTOCOL_JOB_SIZE_MAX. */
 MUST_CHECK bool protocol_format_job(const struct protocol_job *job, struct buffer *out_payload,
                                     struct error *error);

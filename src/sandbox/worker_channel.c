@@ -172,7 +172,7 @@ bool worker_channel_write_at(void *context, uint64_t offset, const void *bytes, 
 bool worker_channel_send_progress(struct worker_channel *channel,
                                   const struct protocol_progress *progress, struct error *error)
 {
-    unsigned char payload[24];
+    unsigned char payload[40];
     protocol_format_progress(progress, payload);
     return send_frame(channel, PROTOCOL_PROGRESS, payload, sizeof payload, NULL, 0, error);
 }
@@ -180,7 +180,7 @@ bool worker_channel_send_progress(struct worker_channel *channel,
 bool worker_channel_send_result(struct worker_channel *channel,
                                 const struct protocol_result *result, struct error *error)
 {
-    unsigned char payload[40];
+    unsigned char payload[48];
     protocol_format_result(result, payload);
     return send_frame(channel, PROTOCOL_RESULT, payload, sizeof payload, NULL, 0, error);
 }

@@ -39,6 +39,12 @@ bool worker_guard_progress(struct worker_guard *guard, const struct protocol_pro
 {
     if (progress->position_us < guard->progress.position_us)
         return error_set(error, ERROR_BAD_INPUT, "went back in time");
+    if (progress->prepared_us < guard->progress.prepared_us ||
+        progress->prepared_us > guard->prepared_us_max)
+        return error_set(error, ERROR_BAD_INPUT, "prepared %" PRIu64 " us of sound",
+                         progress->prepared_us);
+    if (progress->prepared_us != guard->progress.prepared_us && guard->written != 0)
+        return error_set(error, ERROR_BAD_INPUT, "went on preparing after it had begun");
     guard->progress = *progress;
     return true;
 }

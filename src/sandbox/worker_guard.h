@@ -11,6 +11,7 @@ struct worker_guard {
     uint64_t input_size; /* or PROTOCOL_SIZE_UNKNOWN */
     uint64_t output_size_max;
     uint64_t duration_max_ms; /* 0: no limit */
+    uint64_t prepared_us_max; /* UINT64_MAX: no limit */
 
     /* Its own. */
     uint64_t written; /* bytes of the output so far, without gaps */

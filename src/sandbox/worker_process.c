@@ -22,6 +22,10 @@
 #define EXIT_MS 2000
 /* What the dynamic linker exits with where a library is missing. */
 #define EXIT_NO_LIBRARY 127
+/* Decoding is so much less work than encoding, for how far a conversion is. */
+#define PREPARATION_WEIGHT 0.25
+/* How often over a worker may decode what it is allowed to convert, and what lies before it. */
+#define PREPARATION_FACTOR 8
 
 struct worker_process {
     char path[FILE_PATH_SIZE];
@@ -38,7 +42,8 @@ struct run {
     double fraction;
     int64_t started_ms;
     int64_t ticked_ms;
-    int64_t output_ms; /* of the last output; moved on by the time that our callbacks took */
+    int64_t output_ms;    /* of the last output; moved on by the time that our callbacks took */
+    uint64_t prepared_us; /* as it was then */
 
     bool was_heard;        /* it has sent something */
     unsigned char *frames; /* owned; what has come and is not a whole frame yet */
@@ -185,14 +190,37 @@ static bool end_as_vanished(struct run *run, struct error *error)
 
 /* ---- Our callbacks, whose time is not the worker's ---- */
 
-static void note_progress(struct run *run)
+/* Sound that is decoded before the MP3 begins is output of a kind, as long as it comes faster than
+ * it would play. How much of it there may be is the guard's to say. */
+static void note_preparation(struct run *run)
+{
+    int64_t now_ms = clock_boot_ms();
+    uint64_t prepared_us = run->guard.progress.prepared_us;
+    if ((int64_t)((prepared_us - run->prepared_us) / 1000) < now_ms - run->output_ms)
+        return;
+    run->output_ms = now_ms;
+    run->prepared_us = prepared_us;
+}
+
+static double guess_fraction(const struct run *run)
 {
     const struct protocol_progress *progress = &run->guard.progress;
-    double fraction = 0;
+    double done =
+        (double)progress->position_us + PREPARATION_WEIGHT * (double)progress->prepared_us;
+    double all =
+        (double)progress->duration_us + PREPARATION_WEIGHT * (double)progress->preparation_us;
     if (progress->duration_us != 0)
-        fraction = (double)progress->position_us / (double)progress->duration_us;
-    else if (run->job->input_size != WORKER_SIZE_UNKNOWN && run->job->input_size != 0)
-        fraction = (double)progress->input_position / (double)run->job->input_size;
+        return done / all;
+    if (run->job->input_size == WORKER_SIZE_UNKNOWN || run->job->input_size == 0)
+        return 0;
+    double read = (double)progress->input_position / (double)run->job->input_size;
+    return progress->position_us == 0 && progress->prepared_us != 0 ? PREPARATION_WEIGHT * read
+                                                                    : read;
+}
+
+static void note_progress(struct run *run)
+{
+    double fraction = guess_fraction(run);
     if (fraction > run->fraction)
         run->fraction = fraction < 1 ? fraction : 1;
 }
@@ -242,7 +270,7 @@ static bool take_result(struct run *run, const struct protocol_result *result)
     *run->out_result = (struct worker_result){
         .size_bytes = result->size_bytes,
         .duration_seconds = (double)result->samples / result->sample_rate_hz,
-        .input_duration_seconds = (double)run->guard.progress.duration_us / 1e6,
+        .input_duration_seconds = (double)result->input_duration_us / 1e6,
         .samples = result->samples,
         .frames = result->frames,
         .bitrate_kbps = result->bitrate_kbps,
@@ -290,6 +318,7 @@ static bool take_frame(struct run *run, enum protocol_type type, const unsigned 
         if (!protocol_parse_progress(payload, size, &frame.progress, error) ||
             !worker_guard_progress(&run->guard, &frame.progress, error))
             return false;
+        note_preparation(run);
         note_progress(run);
         return true;
     case PROTOCOL_RESULT:
@@ -442,6 +471,19 @@ static bool send_job(struct run *run, struct error *error)
     return is_sent;
 }
 
+/* Sound is decoded ahead of its conversion only on the way to where that starts, and to measure it.
+ */
+static uint64_t prepared_us_max(const struct worker_job *job)
+{
+    const struct conversion_options *options = job->options;
+    if (options->start_us == 0)
+        return 0;
+    if (job->duration_max_ms <= 0)
+        return UINT64_MAX;
+    return PREPARATION_FACTOR *
+           ((uint64_t)options->start_us + (uint64_t)job->duration_max_ms * 1000);
+}
+
 static void init_run(struct run *run)
 {
     const struct worker_job *job = run->job;
@@ -451,6 +493,7 @@ static void init_run(struct run *run)
                                ? job->output_size_max
                                : UINT32_MAX,
         .duration_max_ms = job->duration_max_ms > 0 ? (uint64_t)job->duration_max_ms : 0,
+        .prepared_us_max = prepared_us_max(job),
     };
     run->started_ms = clock_boot_ms();
     run->output_ms = run->started_ms;

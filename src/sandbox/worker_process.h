@@ -37,16 +37,19 @@ struct worker_job {
                                * header can count */
     int64_t duration_max_ms;  /* longer sound is FAILURE_TOO_LONG; 0: no limit */
     uint32_t threads;         /* encoders at once, at least 1 */
-    int64_t stall_max_ms;     /* without output while it waits for nothing of ours; 0: no limit */
+    int64_t stall_max_ms;     /* without output while it waits for nothing of ours; sound on the
+                               * way to start_seconds counts while
+                               * it comes faster than it plays; 0: no limit */
     int64_t deadline_ms;      /* of the whole run, from its start; 0: none */
     int cancel_fd;            /* readable: stop; never read from; -1: none */
 };
 
 struct worker_progress {
-    double fraction;         /* 0 to 1, never less than before; of the input's length as the file
-                              * claims it, else of its bytes; a guess, for display only */
+    double fraction;         /* 0 to 1, never less than before; of what is to be converted, as
+                              * long as the file claims it is, else of its bytes; a guess, for
+                              * display only */
     double position_seconds; /* of sound that is in the MP3 */
-    double duration_seconds; /* as the file claims; 0: unknown */
+    double duration_seconds; /* what that will become; 0: unknown */
 };
 
 struct worker_result {

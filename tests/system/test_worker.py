@@ -37,11 +37,11 @@ def playlist(folder, kind):
     return path
 
 
-def calls_of_worker(folder, source):
+def calls_of_worker(folder, source, *wish):
     """The system calls of the worker after it got its job, as strace writes them."""
     log = folder / "strace"
     subprocess.run(
-        ["strace", "-f", "-o", log, TAPEDECK, "convert", "--quiet", "--force", source, "out.mp3"],
+        ["strace", "-f", "-o", log, TAPEDECK, "convert", "--quiet", "--force", *wish, source, "out.mp3"],
         cwd=folder,
         stderr=subprocess.DEVNULL,
         check=False,
@@ -72,11 +72,15 @@ ALLOWED = """mmap munmap mremap mprotect madvise brk futex clone clone3 rseq set
 
 
 @pytest.mark.parametrize(
-    "kind", ["video", "m3u8", "m3u8-url", "ffconcat", "dash", "sdp", "broken", "no sound"]
+    "kind", ["video", "part", "m3u8", "m3u8-url", "ffconcat", "dash", "sdp", "broken", "no sound"]
 )
 def test_a_worker_opens_nothing_and_connects_to_nothing(here, kind):
+    wish = []
     if kind == "video":
         source = media.clip(5)
+    elif kind == "part":
+        source = media.clip(60)
+        wish = ["--start-seconds", "50"]
     elif kind == "no sound":
         source = media.silent_clip()
     elif kind == "broken":
@@ -85,7 +89,7 @@ def test_a_worker_opens_nothing_and_connects_to_nothing(here, kind):
     else:
         source = playlist(here.path, kind)
         here.refuse(source, "not_media")
-    calls = calls_of_worker(here.path, source)
+    calls = calls_of_worker(here.path, source, *wish)
     names = {re.match(r"(?:<\.\.\. )?(\w+)", call)[1] for call in calls if call[0] not in "+-"}
     assert names <= set(ALLOWED)
     assert "sendmsg" in names

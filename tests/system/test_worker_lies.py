@@ -52,11 +52,11 @@ def write(offset, data):
 
 
 def progress(seconds):
-    send(PROGRESS, struct.pack("<QQQ", int(seconds * 1e6), 0, 0))
+    send(PROGRESS, struct.pack("<QQQQQ", int(seconds * 1e6), 0, 0, 0, 0))
 
 
 def result(size=417, samples=1000, frames=1, kbps=128, rate=44100):
-    send(RESULT, struct.pack("<QQQIIII", size, samples, frames, kbps, rate, 2, 0))
+    send(RESULT, struct.pack("<QQQQIIII", size, samples, frames, 0, kbps, rate, 2, 0))
 
 
 def honest(before=lambda: None):
@@ -91,7 +91,7 @@ LIES = {
     "a frame comes that is not a worker's": "honest(lambda: send(JOB, b'{}')); result()",
     "a frame comes that is none": "honest(lambda: send(99, b'')); result()",
     "a frame is endless": "honest(lambda: send(WRITE, b'x' * 262153)); result()",
-    "a frame is cut short": "honest(); send(RESULT, b'x' * 39)",
+    "a frame is cut short": "honest(); send(RESULT, b'x' * 47)",
     "a failure is named that is not a worker's": "send(FAILURE, b'store_unavailable\\0why')",
     "nothing is said at the end": "honest()",
 }

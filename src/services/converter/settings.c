@@ -35,8 +35,10 @@ const struct config_option converter_options[] = {
         .standard = "60s",
         .least = 500,
         .most = CLOCK_HOUR_MS,
-        .help = "How long a worker may go without output while it waits for nothing of ours, "
-                "before it is killed and its video counts as accused (converter.attempts_max).",
+        .help =
+            "How long a worker may go without output while it waits for nothing of ours, "
+            "before it is killed and its video counts as accused (converter.attempts_max). Sound "
+            "that is decoded in search of start_seconds counts as output.",
     },
     {
         .name = "converter.deadline_max",

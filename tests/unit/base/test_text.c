@@ -141,6 +141,25 @@ static void a_count_is_digits_and_nothing_else(void **state)
     assert_int_equal(count, 7);
 }
 
+static void a_decimal_has_six_digits_behind_its_point_at_most(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    int64_t millionths = 7;
+    const char *bad[] = {"",   ".",   "1.",        ".5",  "-",   "--1",           "+1",
+                         "1 ", "1e3", "1.0000001", "nan", "inf", "9223372036854", "1.-5"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_false(text_parse_decimal(bad[i], &millionths, &error));
+        assert_int_equal(error.kind, ERROR_BAD_INPUT);
+    }
+    assert_int_equal(millionths, 7);
+    assert_true(text_parse_decimal("12", &millionths, &error) && millionths == 12000000);
+    assert_true(text_parse_decimal("1.5", &millionths, &error) && millionths == 1500000);
+    assert_true(text_parse_decimal("0.000001", &millionths, &error) && millionths == 1);
+    assert_true(text_parse_decimal("-16.25", &millionths, &error) && millionths == -16250000);
+    assert_true(text_parse_decimal("-0", &millionths, &error) && millionths == 0);
+}
+
 static void durations_and_sizes_need_a_unit(void **state)
 {
     (void)state;
@@ -287,6 +306,7 @@ int main(void)
         cmocka_unit_test(what_cleaning_would_leave_is_clean),
         cmocka_unit_test(cleaning_that_does_not_fit_adds_nothing),
         cmocka_unit_test(a_count_is_digits_and_nothing_else),
+        cmocka_unit_test(a_decimal_has_six_digits_behind_its_point_at_most),
         cmocka_unit_test(durations_and_sizes_need_a_unit),
         cmocka_unit_test(a_terminal_gets_no_orders),
         cmocka_unit_test(what_is_formatted_can_be_parsed),

@@ -27,11 +27,12 @@ static void assert_json(const struct conversion_options *options, const char *ex
 static struct conversion_options make_full(void)
 {
     const struct pair pairs[] = {
-        {"bitrate_kbps", "320"}, {"vbr_quality", "0"}, {"sample_rate_hz", "44100"},
-        {"channels", "2"},       {"track", "3"},       {"language", "deu"},
-        {"title", "A \"T\""},    {"artist", "B"},      {"album", "C"},
-        {"year", "2026-11"},     {"genre", "D"},       {"comment", "E"},
-        {"tags", "none"},        {"notify", "none"},
+        {"bitrate_kbps", "320"},  {"vbr_quality", "0"},  {"sample_rate_hz", "44100"},
+        {"channels", "2"},        {"track", "3"},        {"language", "deu"},
+        {"start_seconds", "1.5"}, {"end_seconds", "90"}, {"title", "A \"T\""},
+        {"artist", "B"},          {"album", "C"},        {"year", "2026-11"},
+        {"genre", "D"},           {"comment", "E"},      {"tags", "none"},
+        {"notify", "none"},
     };
     struct conversion_options options = {0};
     for (size_t i = 0; i < ARRAY_COUNT(pairs); i++)
@@ -44,11 +45,11 @@ static void every_option_survives_json(void **state)
     (void)state;
     struct error error = {0};
     struct conversion_options options = make_full();
-    assert_json(&options,
-                "{\"bitrate_kbps\":320,\"vbr_quality\":0,\"sample_rate_hz\":44100,"
-                "\"channels\":2,\"track\":3,\"language\":\"deu\",\"title\":\"A \\\"T\\\"\","
-                "\"artist\":\"B\",\"album\":\"C\",\"year\":\"2026-11\",\"genre\":\"D\","
-                "\"comment\":\"E\",\"tags\":\"none\",\"notify\":\"none\"}");
+    assert_json(&options, "{\"bitrate_kbps\":320,\"vbr_quality\":0,\"sample_rate_hz\":44100,"
+                          "\"channels\":2,\"track\":3,\"language\":\"deu\",\"start_seconds\":1.5,"
+                          "\"end_seconds\":90.0,\"title\":\"A \\\"T\\\"\","
+                          "\"artist\":\"B\",\"album\":\"C\",\"year\":\"2026-11\",\"genre\":\"D\","
+                          "\"comment\":\"E\",\"tags\":\"none\",\"notify\":\"none\"}");
     CLEANUP(json_decrefp) json_t *json = conversion_options_to_json(&options);
     struct conversion_options again;
     assert_true(conversion_options_from_json(json, &again, &error));
@@ -98,6 +99,14 @@ static void values_out_of_range_are_refused_and_change_nothing(void **state)
         {"language", "german"},
         {"language", "DE"},
         {"language", "d"},
+        {"start_seconds", "-1"},
+        {"start_seconds", "360000.000001"},
+        {"start_seconds", "1:30"},
+        {"start_seconds", "1e3"},
+        {"start_seconds", ""},
+        {"end_seconds", "0"},
+        {"end_seconds", "0.0000001"},
+        {"end_seconds", "nan"},
         {"title", long_tag},
         {"year", "26"},
         {"year", "2026-1-1"},
@@ -162,6 +171,22 @@ static void some_options_exclude_each_other(void **state)
     assert_non_null(strstr(error.text, "vbr_quality"));
 }
 
+static void the_end_is_behind_the_start(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct conversion_options options = {0};
+    set(&options, "start_seconds", "1.5");
+    assert_true(conversion_options_check(&options, &error));
+    set(&options, "end_seconds", "1.5");
+    assert_false(conversion_options_check(&options, &error));
+    assert_ptr_equal(error.failure, &FAILURE_OPTION_OUT_OF_RANGE);
+    assert_non_null(strstr(error.text, "end_seconds"));
+    set(&options, "end_seconds", "1.500001");
+    assert_true(conversion_options_check(&options, &error));
+    assert_true(options.start_us == 1500000 && options.end_us == 1500001);
+}
+
 static void tags_are_cleaned(void **state)
 {
     (void)state;
@@ -179,7 +204,8 @@ static void erasing_leaves_nothing_that_names_a_person(void **state)
     struct conversion_options options = make_full();
     conversion_options_erase_tags(&options);
     assert_json(&options, "{\"bitrate_kbps\":320,\"vbr_quality\":0,\"sample_rate_hz\":44100,"
-                          "\"channels\":2,\"track\":3,\"language\":\"deu\",\"year\":\"2026-11\","
+                          "\"channels\":2,\"track\":3,\"language\":\"deu\",\"start_seconds\":1.5,"
+                          "\"end_seconds\":90.0,\"year\":\"2026-11\","
                           "\"genre\":\"D\",\"tags\":\"none\",\"notify\":\"none\"}");
     for (size_t i = 0; i < CONVERSION_TAG_SIZE; i++)
         assert_int_equal(options.title[i], 0);
@@ -195,7 +221,10 @@ static void stored_options_are_checked_again(void **state)
                          "{\"channels\":4294967297}",
                          "{\"title\":1}",
                          "{\"tags\":1}",
-                         "{\"language\":\"german\"}"};
+                         "{\"language\":\"german\"}",
+                         "{\"start_seconds\":\"1\"}",
+                         "{\"start_seconds\":-0.5}",
+                         "{\"end_seconds\":1e300}"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct error error = {0};
         struct conversion_options options = {.channels = 2};
@@ -208,10 +237,11 @@ static void stored_options_are_checked_again(void **state)
     struct error error = {0};
     struct conversion_options options;
     CLEANUP(json_decrefp) json_t *json = NULL;
-    const char newer[] = "{\"loudness_lufs\":-14,\"title\":null,\"channels\":1}";
+    const char newer[] = "{\"copy\":\"auto\",\"title\":null,\"channels\":1,\"start_seconds\":90}";
     assert_true(json_parse(newer, strlen(newer), &json, &error));
     assert_true(conversion_options_from_json(json, &options, &error));
     assert_int_equal(options.channels, 1);
+    assert_true(options.start_us == 90000000);
 }
 
 static void count_visit(void *context, const char *name, const char *form, const char *help)
@@ -228,7 +258,7 @@ static void every_option_describes_itself(void **state)
     (void)state;
     int count = 0;
     conversion_options_describe(count_visit, &count);
-    assert_int_equal(count, 14);
+    assert_int_equal(count, 16);
 }
 
 int main(void)
@@ -240,6 +270,7 @@ int main(void)
         cmocka_unit_test(the_text_says_what_is_allowed),
         cmocka_unit_test(an_unknown_option_is_named),
         cmocka_unit_test(some_options_exclude_each_other),
+        cmocka_unit_test(the_end_is_behind_the_start),
         cmocka_unit_test(tags_are_cleaned),
         cmocka_unit_test(erasing_leaves_nothing_that_names_a_person),
         cmocka_unit_test(stored_options_are_checked_again),

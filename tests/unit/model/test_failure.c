@@ -47,8 +47,8 @@ static void the_statuses_are_those_of_the_contract(void **state)
         {431, "headers_too_large"},
         {500, "internal"},
         {503, "store_unavailable auth_unavailable queue_full disk_full"},
-        {0, "no_audio no_such_track not_media unsupported_codec damaged unreadable_video too_long "
-            "too_large timed_out"},
+        {0, "no_audio no_such_track empty_range not_media unsupported_codec damaged "
+            "unreadable_video too_long too_large timed_out"},
     };
     size_t count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(table); i++) {

@@ -64,11 +64,23 @@ static void put(uint64_t offset, size_t size)
     say_frame(PROTOCOL_WRITE, payload, 8 + size);
 }
 
+static uint64_t prepared_us;
+
 static void tell_progress(uint64_t position_us)
 {
-    unsigned char payload[24];
-    protocol_format_progress(&(struct protocol_progress){.position_us = position_us}, payload);
+    const struct protocol_progress progress = {
+        .position_us = position_us,
+        .prepared_us = prepared_us,
+    };
+    unsigned char payload[40];
+    protocol_format_progress(&progress, payload);
     say_frame(PROTOCOL_PROGRESS, payload, sizeof payload);
+}
+
+static void tell_prepared(uint64_t us)
+{
+    prepared_us = us;
+    tell_progress(0);
 }
 
 static void claim(uint64_t size_bytes, uint64_t samples)
@@ -81,7 +93,7 @@ static void claim(uint64_t size_bytes, uint64_t samples)
         .sample_rate_hz = 44100,
         .channels = 2,
     };
-    unsigned char payload[40];
+    unsigned char payload[48];
     protocol_format_result(&result, payload);
     say_frame(PROTOCOL_RESULT, payload, sizeof payload);
 }
@@ -270,6 +282,32 @@ static void tell_progress_for_ever(void)
         tell_progress(i);
 }
 
+static void prepare_for_ever(void)
+{
+    for (uint64_t i = 0;; i++) {
+        tell_prepared(i * 10000000);
+        usleep(100000);
+    }
+}
+
+static void prepare_slowly(void)
+{
+    for (uint64_t i = 0;; i++) {
+        tell_prepared(i);
+        usleep(20000);
+    }
+}
+
+/* Slower than it may stall, faster than it plays; then the MP3. */
+static void prepare_and_convert(void)
+{
+    for (uint64_t i = 0; i < 8; i++) {
+        tell_prepared(i * 1000000);
+        usleep(200000);
+    }
+    convert();
+}
+
 static void read_for_ever(void)
 {
     for (;;) {
@@ -324,6 +362,9 @@ static const struct {
     {"close_and_live_on", close_and_live_on},
     {"be_silent", be_silent},
     {"tell_progress_for_ever", tell_progress_for_ever},
+    {"prepare_for_ever", prepare_for_ever},
+    {"prepare_slowly", prepare_slowly},
+    {"prepare_and_convert", prepare_and_convert},
     {"read_for_ever", read_for_ever},
     {"never_take_the_answer", never_take_the_answer},
     {"write_for_ever", write_for_ever},

@@ -118,6 +118,7 @@ static void a_result_is_one_that_an_mp3_can_have(void **state)
         .size_bytes = 1000,
         .samples = 2000,
         .frames = 3,
+        .input_duration_us = 4,
         .bitrate_kbps = 128,
         .sample_rate_hz = 44100,
         .channels = 2,
@@ -125,11 +126,11 @@ static void a_result_is_one_that_an_mp3_can_have(void **state)
     };
     struct protocol_result bad[7], back;
     struct error error = {0};
-    unsigned char bytes[40];
+    unsigned char bytes[48];
     protocol_format_result(&good, bytes);
-    assert_true(protocol_parse_result(bytes, 40, &back, &error));
+    assert_true(protocol_parse_result(bytes, 48, &back, &error));
     assert_memory_equal(&back, &good, sizeof good);
-    assert_false(protocol_parse_result(bytes, 39, &back, &error));
+    assert_false(protocol_parse_result(bytes, 47, &back, &error));
 
     for (size_t i = 0; i < 7; i++)
         bad[i] = good;
@@ -142,7 +143,7 @@ static void a_result_is_one_that_an_mp3_can_have(void **state)
     bad[6].is_truncated = 2;
     for (size_t i = 0; i < 7; i++) {
         protocol_format_result(&bad[i], bytes);
-        assert_false(protocol_parse_result(bytes, 40, &back, &error));
+        assert_false(protocol_parse_result(bytes, 48, &back, &error));
     }
 }
 

@@ -77,6 +77,28 @@ static void time_does_not_run_back(void **state)
     assert_false(worker_guard_progress(&guard, &progress, &error));
 }
 
+static void sound_is_prepared_within_its_limit_and_before_the_rest(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct worker_guard guard = make_guard();
+    struct protocol_progress progress = {.prepared_us = 1};
+    assert_false(worker_guard_progress(&guard, &progress, &error));
+    guard.prepared_us_max = 10;
+    assert_true(worker_guard_progress(&guard, &progress, &error));
+    progress.prepared_us = 11;
+    assert_false(worker_guard_progress(&guard, &progress, &error));
+    progress.prepared_us = 0;
+    assert_false(worker_guard_progress(&guard, &progress, &error));
+    progress.prepared_us = 10;
+    assert_true(worker_guard_progress(&guard, &progress, &error));
+    assert_true(writes(&guard, 0, 1000));
+    assert_true(worker_guard_progress(&guard, &progress, &error));
+    guard.prepared_us_max = 20;
+    progress.prepared_us = 11;
+    assert_false(worker_guard_progress(&guard, &progress, &error));
+}
+
 static void a_result_that_does_not_fit_what_was_written_is_a_lie(void **state)
 {
     (void)state;
@@ -111,6 +133,7 @@ int main(void)
         cmocka_unit_test(output_grows_without_gaps_up_to_its_limit),
         cmocka_unit_test(one_place_is_written_again_and_that_is_the_last_of_all),
         cmocka_unit_test(time_does_not_run_back),
+        cmocka_unit_test(sound_is_prepared_within_its_limit_and_before_the_rest),
         cmocka_unit_test(a_result_that_does_not_fit_what_was_written_is_a_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,8 @@ static enum worker_end run_in(struct worker_process *process, const char *behavi
 {
     struct conversion_options options = {0};
     text_copy(options.title, sizeof options.title, behaviour);
+    if (text_starts_with(behaviour, "prepare"))
+        options.start_us = 1;
     struct worker_job ours = *job;
     ours.options = &options;
     const struct worker_callbacks callbacks = {
@@ -182,7 +184,7 @@ static void a_worker_without_output_has_stalled_however_busy_it_is(void **state)
 {
     (void)state;
     static const char *const behaviours[] = {"be_silent", "tell_progress_for_ever", "read_for_ever",
-                                             "never_take_the_answer"};
+                                             "never_take_the_answer", "prepare_slowly"};
     struct worker_job job = standard_job;
     job.stall_max_ms = 600;
     for (size_t i = 0; i < ARRAY_COUNT(behaviours); i++) {
@@ -195,6 +197,19 @@ static void a_worker_without_output_has_stalled_however_busy_it_is(void **state)
         assert_in_range(clock_boot_ms() - start_ms, 600, 5000);
         assert_in_range(seen.ticks, 2, 20);
     }
+}
+
+static void preparing_is_no_stall_while_it_is_faster_than_playing(void **state)
+{
+    (void)state;
+    struct error error;
+    struct seen seen = {0};
+    struct worker_job job = standard_job;
+    job.stall_max_ms = 600;
+    assert_int_equal(run("prepare_and_convert", &job, &seen, &error), WORKER_DONE);
+    assert_int_equal(run("prepare_for_ever", &job, &seen, &error), WORKER_BROKE);
+    assert_ptr_equal(error.failure, &FAILURE_INTERNAL);
+    assert_non_null(strstr(error.text, "prepared"));
 }
 
 static void time_that_our_callbacks_take_is_no_stall(void **state)
@@ -361,6 +376,7 @@ int main(void)
         cmocka_unit_test(a_worker_that_breaks_a_rule_is_broken),
         cmocka_unit_test(a_worker_that_ends_too_early_is_broken),
         cmocka_unit_test(a_worker_without_output_has_stalled_however_busy_it_is),
+        cmocka_unit_test(preparing_is_no_stall_while_it_is_faster_than_playing),
         cmocka_unit_test(time_that_our_callbacks_take_is_no_stall),
         cmocka_unit_test(time_in_which_we_stand_still_is_no_stall),
         cmocka_unit_test(the_deadline_ends_even_a_worker_that_works),

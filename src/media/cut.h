@@ -1,0 +1,25 @@
+#pragma once
+
+/* Which samples of a source lie between start_seconds and end_seconds. Pure. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cut {
+    int64_t start_us; /* of the source's time; 0: none, and what is before time 0 stays too */
+    int64_t end_us;   /* 0: none */
+};
+
+/* Of one frame: the samples from `from` on, so many. */
+struct cut_part {
+    int from;
+    int count;
+    bool is_over; /* the frame reaches the end; nothing after it is wanted */
+};
+
+/* `at` is the frame's place in samples at its own rate, `samples` how long it is. The start is
+ * rounded to the nearest sample, and so is the length from there to the end, as ffmpeg does. */
+struct cut_part cut_frame(const struct cut *cut, int64_t at, int sample_rate_hz, int samples);
+
+/* How long of a source of that length is what is wanted; 0 where that is unknown. */
+uint64_t cut_duration_us(const struct cut *cut, uint64_t source_duration_us);

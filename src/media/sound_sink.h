@@ -1,0 +1,16 @@
+#pragma once
+
+/* Where decoded sound goes, a piece at a time: to the encoders, to be measured, to be made louder.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sound_sink {
+    void *context;
+    /* Full scale is ±32768; planes[1] is unused in mono. The samples are the sink's to change
+     * during the call. False: no more is wanted, and end() will not be called. */
+    bool (*take)(void *context, float *const planes[2], size_t count, uint64_t input_position);
+    void (*end)(void *context);
+};
