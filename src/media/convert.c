@@ -7,6 +7,7 @@
 #include "media/mp3_frame.h"
 #include "media/source.h"
 #include "media/tags.h"
+#include "media/volume.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
@@ -21,6 +22,7 @@ struct conversion {
     const struct media_io *io;
     struct excerpt *excerpt; /* owned */
     struct encoder_pool_settings pool;
+    struct limiter_settings volume; /* a gain of 0: as it is */
     uint32_t source_rate_hz;
 };
 
@@ -93,13 +95,14 @@ static bool start_encoding(const struct conversion *conversion, struct pcm_ring 
     return is_started;
 }
 
-static struct decoding decoding_of(const struct conversion *conversion)
+static struct decoding decoding_of(const struct conversion *conversion, bool is_preparation)
 {
     return (struct decoding){
         .job = conversion->job,
         .excerpt = conversion->excerpt,
         .sample_rate_hz = conversion->pool.encoder.sample_rate_hz,
         .channels = conversion->pool.encoder.channels,
+        .is_preparation = is_preparation,
     };
 }
 
@@ -111,10 +114,15 @@ static bool run(struct conversion *conversion, const struct sound_part *first,
     const struct encoder_settings *encoder = &conversion->pool.encoder;
     struct block_filler filler = {.ring = ring, .channels = encoder->channels};
     struct sound_sink sink = block_filler_sink(&filler);
+    struct limiter *limiter = NULL;
+    if (conversion->volume.gain > 0) {
+        limiter = limiter_create(&conversion->volume, &sink);
+        sink = limiter_sink(limiter);
+    }
     struct encoding *encoding;
     bool succeeded = start_encoding(conversion, ring, &encoding, error);
     if (succeeded) {
-        const struct decoding decoding = decoding_of(conversion);
+        const struct decoding decoding = decoding_of(conversion, false);
         succeeded = decoding_run(&decoding, first, &sink, error);
         /* Where both failed, the decoder's reason stands: it came first, or the ring had stopped
          * and decoding did not fail. */
@@ -122,6 +130,7 @@ static bool run(struct conversion *conversion, const struct sound_part *first,
             encoding_finish(encoding, succeeded, out_result, succeeded ? error : NULL);
         succeeded = succeeded && is_encoded;
     }
+    limiter_destroy(limiter);
     pcm_ring_destroy(ring);
     return succeeded;
 }
@@ -133,10 +142,38 @@ static bool begin(struct conversion *conversion, struct sound_part *out_first, s
     if (!excerpt_open(conversion->job, conversion->io, &conversion->excerpt, error))
         return false;
     struct excerpt *excerpt = conversion->excerpt;
-    excerpt_plan(excerpt, (uint64_t)options->start_us);
-    if (!scan(conversion, error) || !excerpt_read(excerpt, out_first, error))
+    bool is_measured = options->loudness_ulufs != 0;
+    uint64_t start_us = (uint64_t)options->start_us;
+    excerpt_plan(excerpt, is_measured ? 2 * start_us + excerpt_duration_us(excerpt) : start_us);
+    /* What is measured is counted. */
+    if ((!is_measured && !scan(conversion, error)) || !excerpt_read(excerpt, out_first, error))
         return false;
     decide(conversion, out_first->frame);
+    return true;
+}
+
+/* LAME makes sound a little softer; the MP3 is to be as loud as was asked for all the same. */
+static bool make_up_for_encoder(struct conversion *conversion, struct error *error)
+{
+    struct encoder *encoder;
+    if (!encoder_create(&conversion->pool.encoder, &encoder, error))
+        return false;
+    double scale = encoder_scale(encoder);
+    encoder_destroy(encoder);
+    conversion->volume.scale = scale > 0 ? 1 / scale : 1;
+    return true;
+}
+
+/* Finds out how loud it is, and begins again. */
+static bool measure(struct conversion *conversion, struct sound_part *first, struct error *error)
+{
+    double wanted_lufs = (double)conversion->job->options->loudness_ulufs / 1e6;
+    const struct decoding decoding = decoding_of(conversion, true);
+    if (!volume_find(&decoding, first, wanted_lufs, &conversion->volume, error) ||
+        !make_up_for_encoder(conversion, error) || !excerpt_rewind(conversion->excerpt, error) ||
+        !excerpt_read(conversion->excerpt, first, error))
+        return false;
+    decide(conversion, first->frame); /* the length is known now */
     return true;
 }
 
@@ -145,6 +182,7 @@ static bool convert(struct conversion *conversion, struct media_result *out_resu
 {
     struct sound_part first;
     if (!begin(conversion, &first, error) ||
+        (conversion->job->options->loudness_ulufs != 0 && !measure(conversion, &first, error)) ||
         !excerpt_tell_prepared(conversion->excerpt, first.input_position, error) ||
         !run(conversion, &first, out_result, error))
         return false;

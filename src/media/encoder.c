@@ -100,3 +100,8 @@ uint32_t encoder_lowpass_hz(const struct encoder *encoder)
     int lowpass_hz = lame_get_lowpassfreq(encoder->lame);
     return lowpass_hz > 0 ? (uint32_t)lowpass_hz : 0;
 }
+
+double encoder_scale(const struct encoder *encoder)
+{
+    return (double)lame_get_scale(encoder->lame);
+}

@@ -38,3 +38,6 @@ MUST_CHECK bool encoder_finish(struct encoder *encoder,
 
 uint32_t encoder_delay_samples(const struct encoder *encoder);
 uint32_t encoder_lowpass_hz(const struct encoder *encoder);
+/* What LAME multiplies all sound with before anything else: 0.95 at many bitrates, as a margin for
+ * peaks that rise when what cannot be heard is left out. */
+double encoder_scale(const struct encoder *encoder);

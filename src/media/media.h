@@ -3,9 +3,9 @@
 /* The engine: any video or audio file in, an MP3 out. Only tapedeck-worker links it, since parsing
  * hostile media is what a confined process is for (sandbox/).
  *
- * source (demux, decode) -> excerpt (start, end) -> sound_format (rate, channels, float) ->
- * pcm_ring -> encoding -> mp3_writer. docs/engine.md explains each. Memory does not depend on the
- * input's length, but for the index that an MP4 or AVI brings along. */
+ * source (demux, decode) -> excerpt (start, end) -> sound_format (rate, channels, float) -> limiter
+ * (loudness) -> pcm_ring -> encoding -> mp3_writer. docs/engine.md explains each. Memory does not
+ * depend on the input's length, but for the index that an MP4 or AVI brings along. */
 
 #include "base/error.h"
 #include "model/conversion_options.h"

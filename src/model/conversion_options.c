@@ -338,6 +338,16 @@ static const struct option_row rows[] = {
         .form = "a number of seconds above 0, to 360000, like 90 or 12.5",
         .help = "Where in the video the MP3 ends; at its end if not given.",
     },
+    {
+        .name = "loudness_lufs",
+        .type = &decimal_type,
+        FIELD(loudness_ulufs),
+        .least_millionths = -70 * MILLION,
+        .most_millionths = -5 * MILLION,
+        .form = "a number from -70 to -5, like -16",
+        .help = "Loudness of the MP3 (EBU R128), with peaks of at most -1 dBTP; the video's if not "
+                "given.",
+    },
     {TAG(title, "Title in the MP3's tags; the video's if not given."), .names_a_person = true},
     {TAG(artist, "Artist in the MP3's tags; the video's if not given."), .names_a_person = true},
     {TAG(album, "Album in the MP3's tags; the video's if not given."), .names_a_person = true},

@@ -24,6 +24,7 @@ struct conversion_options {
     char language[CONVERSION_LANGUAGE_SIZE]; /* "": not given */
     int64_t start_us;                        /* of the source's time; 0: from the beginning */
     int64_t end_us;                          /* of the source's time; 0: to the end */
+    int64_t loudness_ulufs;                  /* in millionths of LUFS; 0: as it is */
     char title[CONVERSION_TAG_SIZE];         /* "": the source's */
     char artist[CONVERSION_TAG_SIZE];
     char album[CONVERSION_TAG_SIZE];

@@ -65,7 +65,7 @@ struct protocol_progress {
     uint64_t duration_us; /* what that will become; 0: unknown */
     uint64_t input_position;
     uint64_t prepared_us;    /* of sound decoded before the MP3 begins: on the way to where it is to
-                              * start */
+                              * start, and to measure its loudness */
     uint64_t preparation_us; /* what that will become */
 };
 

@@ -476,7 +476,7 @@ static bool send_job(struct run *run, struct error *error)
 static uint64_t prepared_us_max(const struct worker_job *job)
 {
     const struct conversion_options *options = job->options;
-    if (options->start_us == 0)
+    if (options->start_us == 0 && options->loudness_ulufs == 0)
         return 0;
     if (job->duration_max_ms <= 0)
         return UINT64_MAX;

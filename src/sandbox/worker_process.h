@@ -38,7 +38,7 @@ struct worker_job {
     int64_t duration_max_ms;  /* longer sound is FAILURE_TOO_LONG; 0: no limit */
     uint32_t threads;         /* encoders at once, at least 1 */
     int64_t stall_max_ms;     /* without output while it waits for nothing of ours; sound on the
-                               * way to start_seconds counts while
+                               * way to start_seconds, or measured for loudness_lufs, counts while
                                * it comes faster than it plays; 0: no limit */
     int64_t deadline_ms;      /* of the whole run, from its start; 0: none */
     int cancel_fd;            /* readable: stop; never read from; -1: none */

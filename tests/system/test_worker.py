@@ -80,7 +80,7 @@ def test_a_worker_opens_nothing_and_connects_to_nothing(here, kind):
         source = media.clip(5)
     elif kind == "part":
         source = media.clip(60)
-        wish = ["--start-seconds", "50"]
+        wish = ["--start-seconds", "50", "--loudness-lufs", "-8"]
     elif kind == "no sound":
         source = media.silent_clip()
     elif kind == "broken":
@@ -229,6 +229,16 @@ def long_film(name, hours):
 @pytest.mark.parametrize("name", ["film.ts", "film.mkv", "film.mp4"])
 def test_memory_does_not_grow_with_the_films_length(running, name):
     work = running(long_film(name, 1), "--bitrate-kbps", "8")
+    worker, parent = work.wait()
+    assert worker <= 64 * MIB
+    assert parent <= 16 * MIB
+
+
+def test_memory_does_not_grow_where_loudness_is_measured(running):
+    """With a limiter, which looks at most of it three times."""
+    work = running(
+        long_film("film.mkv", 1), "--bitrate-kbps", "8", "--loudness-lufs", "-8"
+    )
     worker, parent = work.wait()
     assert worker <= 64 * MIB
     assert parent <= 16 * MIB

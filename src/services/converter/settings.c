@@ -38,7 +38,7 @@ const struct config_option converter_options[] = {
         .help =
             "How long a worker may go without output while it waits for nothing of ours, "
             "before it is killed and its video counts as accused (converter.attempts_max). Sound "
-            "that is decoded in search of start_seconds counts as output.",
+            "that is decoded in search of start_seconds, or measured, counts as output.",
     },
     {
         .name = "converter.deadline_max",

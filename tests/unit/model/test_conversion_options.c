@@ -29,10 +29,10 @@ static struct conversion_options make_full(void)
     const struct pair pairs[] = {
         {"bitrate_kbps", "320"},  {"vbr_quality", "0"},  {"sample_rate_hz", "44100"},
         {"channels", "2"},        {"track", "3"},        {"language", "deu"},
-        {"start_seconds", "1.5"}, {"end_seconds", "90"}, {"title", "A \"T\""},
-        {"artist", "B"},          {"album", "C"},        {"year", "2026-11"},
-        {"genre", "D"},           {"comment", "E"},      {"tags", "none"},
-        {"notify", "none"},
+        {"start_seconds", "1.5"}, {"end_seconds", "90"}, {"loudness_lufs", "-16.5"},
+        {"title", "A \"T\""},     {"artist", "B"},       {"album", "C"},
+        {"year", "2026-11"},      {"genre", "D"},        {"comment", "E"},
+        {"tags", "none"},         {"notify", "none"},
     };
     struct conversion_options options = {0};
     for (size_t i = 0; i < ARRAY_COUNT(pairs); i++)
@@ -47,7 +47,7 @@ static void every_option_survives_json(void **state)
     struct conversion_options options = make_full();
     assert_json(&options, "{\"bitrate_kbps\":320,\"vbr_quality\":0,\"sample_rate_hz\":44100,"
                           "\"channels\":2,\"track\":3,\"language\":\"deu\",\"start_seconds\":1.5,"
-                          "\"end_seconds\":90.0,\"title\":\"A \\\"T\\\"\","
+                          "\"end_seconds\":90.0,\"loudness_lufs\":-16.5,\"title\":\"A \\\"T\\\"\","
                           "\"artist\":\"B\",\"album\":\"C\",\"year\":\"2026-11\",\"genre\":\"D\","
                           "\"comment\":\"E\",\"tags\":\"none\",\"notify\":\"none\"}");
     CLEANUP(json_decrefp) json_t *json = conversion_options_to_json(&options);
@@ -107,6 +107,10 @@ static void values_out_of_range_are_refused_and_change_nothing(void **state)
         {"end_seconds", "0"},
         {"end_seconds", "0.0000001"},
         {"end_seconds", "nan"},
+        {"loudness_lufs", "0"},
+        {"loudness_lufs", "-4.9"},
+        {"loudness_lufs", "-70.1"},
+        {"loudness_lufs", "16"},
         {"title", long_tag},
         {"year", "26"},
         {"year", "2026-1-1"},
@@ -205,7 +209,7 @@ static void erasing_leaves_nothing_that_names_a_person(void **state)
     conversion_options_erase_tags(&options);
     assert_json(&options, "{\"bitrate_kbps\":320,\"vbr_quality\":0,\"sample_rate_hz\":44100,"
                           "\"channels\":2,\"track\":3,\"language\":\"deu\",\"start_seconds\":1.5,"
-                          "\"end_seconds\":90.0,\"year\":\"2026-11\","
+                          "\"end_seconds\":90.0,\"loudness_lufs\":-16.5,\"year\":\"2026-11\","
                           "\"genre\":\"D\",\"tags\":\"none\",\"notify\":\"none\"}");
     for (size_t i = 0; i < CONVERSION_TAG_SIZE; i++)
         assert_int_equal(options.title[i], 0);
@@ -224,7 +228,8 @@ static void stored_options_are_checked_again(void **state)
                          "{\"language\":\"german\"}",
                          "{\"start_seconds\":\"1\"}",
                          "{\"start_seconds\":-0.5}",
-                         "{\"end_seconds\":1e300}"};
+                         "{\"end_seconds\":1e300}",
+                         "{\"loudness_lufs\":-80}"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct error error = {0};
         struct conversion_options options = {.channels = 2};
@@ -258,7 +263,7 @@ static void every_option_describes_itself(void **state)
     (void)state;
     int count = 0;
     conversion_options_describe(count_visit, &count);
-    assert_int_equal(count, 16);
+    assert_int_equal(count, 17);
 }
 
 int main(void)
