@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "media/block_filler.h"
+#include "media/copying.h"
 #include "media/decoding.h"
 #include "media/encoding.h"
 #include "media/mp3_frame.h"
@@ -135,12 +136,49 @@ static bool run(struct conversion *conversion, const struct sound_part *first,
     return succeeded;
 }
 
-/* Opens the excerpt and reads its first part. */
+/* No wish that the frames as they are would not fulfil. */
+static bool needs_no_change(const struct conversion_options *options)
+{
+    return options->bitrate_kbps == 0 && !options->has_vbr_quality &&
+           options->sample_rate_hz == 0 && options->channels == 0 && options->start_us == 0 &&
+           options->end_us == 0 && options->loudness_ulufs == 0;
+}
+
+static bool copy(struct conversion *conversion, const struct copy_plan *plan,
+                 struct media_result *out_result, struct error *error)
+{
+    struct buffer tag;
+    if (!excerpt_rewind(conversion->excerpt, error))
+        return false;
+    struct source *source = excerpt_source(conversion->excerpt);
+    tags_format(source, conversion->job->options, &tag);
+    bool is_copied =
+        copying_run(conversion->job, conversion->io, source, plan, &tag, out_result, error);
+    buffer_finish(&tag);
+    return is_copied;
+}
+
+/* *out_is_copied is false where the sound has to be encoded: the excerpt is at its start again. */
+static bool try_to_copy(struct conversion *conversion, bool *out_is_copied,
+                        struct media_result *out_result, struct error *error)
+{
+    const struct conversion_options *options = conversion->job->options;
+    struct source *source = excerpt_source(conversion->excerpt);
+    struct copy_plan plan;
+    *out_is_copied = false;
+    if (options->copy == CONVERSION_COPY_NEVER || !needs_no_change(options) ||
+        !source_is_mp3(source))
+        return true;
+    if (!copying_plan(conversion->job, source, &plan, out_is_copied, error))
+        return false;
+    return *out_is_copied ? copy(conversion, &plan, out_result, error)
+                          : excerpt_rewind(conversion->excerpt, error);
+}
+
+/* Reads the excerpt's first part. */
 static bool begin(struct conversion *conversion, struct sound_part *out_first, struct error *error)
 {
     const struct conversion_options *options = conversion->job->options;
-    if (!excerpt_open(conversion->job, conversion->io, &conversion->excerpt, error))
-        return false;
     struct excerpt *excerpt = conversion->excerpt;
     bool is_measured = options->loudness_ulufs != 0;
     uint64_t start_us = (uint64_t)options->start_us;
@@ -177,14 +215,23 @@ static bool measure(struct conversion *conversion, struct sound_part *first, str
     return true;
 }
 
+static bool encode(struct conversion *conversion, struct media_result *out_result,
+                   struct error *error)
+{
+    struct sound_part first;
+    return begin(conversion, &first, error) &&
+           (conversion->job->options->loudness_ulufs == 0 || measure(conversion, &first, error)) &&
+           excerpt_tell_prepared(conversion->excerpt, first.input_position, error) &&
+           run(conversion, &first, out_result, error);
+}
+
 static bool convert(struct conversion *conversion, struct media_result *out_result,
                     struct error *error)
 {
-    struct sound_part first;
-    if (!begin(conversion, &first, error) ||
-        (conversion->job->options->loudness_ulufs != 0 && !measure(conversion, &first, error)) ||
-        !excerpt_tell_prepared(conversion->excerpt, first.input_position, error) ||
-        !run(conversion, &first, out_result, error))
+    bool is_copied;
+    if (!excerpt_open(conversion->job, conversion->io, &conversion->excerpt, error) ||
+        !try_to_copy(conversion, &is_copied, out_result, error) ||
+        (!is_copied && !encode(conversion, out_result, error)))
         return false;
     out_result->is_truncated = excerpt_is_truncated(conversion->excerpt);
     out_result->input_duration_us = source_duration_us(excerpt_source(conversion->excerpt));

@@ -161,7 +161,7 @@ bool excerpt_is_truncated(const struct excerpt *excerpt)
     return !excerpt->is_over && source_is_truncated(excerpt->source);
 }
 
-const struct source *excerpt_source(const struct excerpt *excerpt)
+struct source *excerpt_source(const struct excerpt *excerpt)
 {
     return excerpt->source;
 }

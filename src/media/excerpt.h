@@ -37,4 +37,5 @@ uint64_t excerpt_prepared_us(const struct excerpt *excerpt);
 
 /* After the last part: there should have been more. */
 bool excerpt_is_truncated(const struct excerpt *excerpt);
-const struct source *excerpt_source(const struct excerpt *excerpt); /* borrowed until a rewind */
+/* Borrowed until a rewind. What is read of it directly is not read by excerpt_read() any more. */
+struct source *excerpt_source(const struct excerpt *excerpt);

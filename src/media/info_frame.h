@@ -17,6 +17,7 @@ struct info_frame {
     uint32_t sample_rate_hz;
     uint32_t channels;
     bool is_vbr;
+    bool is_copy;          /* the frames are somebody else's: how they were made is not known */
     uint32_t bitrate_kbps; /* CBR only */
     uint32_t vbr_quality;  /* VBR only: 0 best, as LAME counts */
     uint32_t lowpass_hz;
@@ -35,6 +36,17 @@ size_t info_frame_size(const struct info_frame *info);
 /* Returns the same size. */
 size_t info_frame_format(const struct info_frame *info,
                          unsigned char out_bytes[INFO_FRAME_SIZE_MAX]);
+
+/* What another's Info frame says that cannot be found out from what follows it. */
+struct info_frame_found {
+    uint32_t frames; /* without itself; 0: it does not say */
+    bool has_delays;
+    uint32_t delay_samples;
+    uint32_t padding_samples;
+};
+/* Of the first frame of an MP3, from its header on. False: it is none ("Xing", "Info", or
+ * Fraunhofer's "VBRI"), but sound. */
+bool info_frame_parse(const unsigned char *bytes, size_t size, struct info_frame_found *out_found);
 
 /* LAME's CRC-16 (polynomial 0x8005, reflected), continued from `crc`; begin with 0. */
 uint16_t info_frame_crc(uint16_t crc, const unsigned char *bytes, size_t size);

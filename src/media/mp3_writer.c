@@ -39,6 +39,7 @@ static struct info_frame describe(const struct mp3_writer *writer)
         .sample_rate_hz = settings->encoder.sample_rate_hz,
         .channels = settings->encoder.channels,
         .is_vbr = settings->encoder.is_vbr,
+        .is_copy = settings->is_copy,
         .bitrate_kbps = settings->encoder.bitrate_kbps,
         .vbr_quality = settings->encoder.vbr_quality,
         .lowpass_hz = settings->lowpass_hz,

@@ -12,6 +12,7 @@ struct mp3_writer; /* one thread */
 
 struct mp3_writer_settings {
     struct encoder_settings encoder;
+    bool is_copy;           /* of frames that somebody else encoded */
     uint32_t delay_samples; /* of the encoder */
     uint32_t lowpass_hz;
     uint32_t source_rate_hz;
@@ -29,7 +30,7 @@ MUST_CHECK bool mp3_writer_add(struct mp3_writer *writer, const unsigned char *b
                                struct error *error);
 /* Hands on what is still held back. */
 MUST_CHECK bool mp3_writer_flush(struct mp3_writer *writer, struct error *error);
-/* `samples` is what was given to the encoder, per channel. Writes the Info frame. Sets all of the
- * result but is_truncated and input_duration_us. */
+/* `samples` is what was given to the encoder, or is to be played, per channel. Writes the Info
+ * frame. Sets all of the result but is_truncated and input_duration_us. */
 MUST_CHECK bool mp3_writer_finish(struct mp3_writer *writer, uint64_t samples,
                                   struct media_result *out_result, struct error *error);

@@ -1,10 +1,12 @@
 #include "media/source_internal.h"
 
+#include "media/copy_plan.h"
 #include "media/language.h"
 #include "model/failure.h"
 #include <inttypes.h>
 #include <libavutil/avstring.h>
 #include <libavutil/common.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/parseutils.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,8 @@
 #define PACKETS_WITHOUT_SOUND_MAX 100000
 /* A demuxer that wants to be called again, in a row. */
 #define AGAIN_MAX 10000
+/* Of AV_PKT_DATA_SKIP_SAMPLES. */
+#define SKIP_SAMPLES_SIZE 10
 /* Sound that ends so much earlier than the file says has lost its end; less is how exact many
  * programs are. */
 #define LOST_END_US 500000
@@ -373,6 +377,35 @@ bool source_read(struct source *source, const AVFrame **out_frame, struct error 
 int64_t source_frame_at(const struct source *source)
 {
     return source->frame_at;
+}
+
+bool source_is_mp3(const struct source *source)
+{
+    return source->stream->codecpar->codec_id == AV_CODEC_ID_MP3;
+}
+
+bool source_read_packet(struct source *source, struct copy_packet *out_packet, struct error *error)
+{
+    *out_packet = (struct copy_packet){0};
+    bool has_packet = read_packet(source);
+    if (input_has_failed(source->input, error))
+        return false;
+    if (!has_packet)
+        return true;
+    note(source);
+    const AVPacket *packet = source->packet;
+    size_t trim_size;
+    const uint8_t *trim = av_packet_get_side_data(packet, AV_PKT_DATA_SKIP_SAMPLES, &trim_size);
+    /* A packet without bytes may have no address either. */
+    out_packet->bytes = packet->size > 0 ? packet->data : (const unsigned char *)"";
+    out_packet->size = (size_t)packet->size;
+    out_packet->is_discarded = (packet->flags & AV_PKT_FLAG_DISCARD) != 0;
+    out_packet->has_trim = trim != NULL && trim_size >= SKIP_SAMPLES_SIZE;
+    if (out_packet->has_trim) {
+        out_packet->skip_samples = AV_RL32(trim);
+        out_packet->cut_samples = AV_RL32(trim + 4);
+    }
+    return true;
 }
 
 static int64_t to_us(const AVStream *stream, int64_t time)

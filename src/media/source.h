@@ -8,6 +8,7 @@
 #include "media/media.h"
 
 struct AVFrame;
+struct copy_packet;
 struct source;
 
 /* Only `track`, `language`, `start_seconds` and `end_seconds` of the options are looked at. Far
@@ -28,6 +29,13 @@ MUST_CHECK bool source_read(struct source *source, const struct AVFrame **out_fr
 /* Where the frame that was read last begins, in samples at its rate. 0 is where the file begins:
  * its first packet, be it of sound or of pictures. */
 int64_t source_frame_at(const struct source *source);
+
+/* The sound is MP3, which can be read as it is. */
+bool source_is_mp3(const struct source *source);
+/* The next packet as it is in the file, borrowed until the next call; its bytes are NULL at the
+ * end. Either all is read so, or by source_read(). */
+MUST_CHECK bool source_read_packet(struct source *source, struct copy_packet *out_packet,
+                                   struct error *error);
 
 /* As the file claims: never to be relied on. 0: it does not say. */
 uint64_t source_duration_us(const struct source *source);

@@ -219,6 +219,7 @@ static const struct option_type choice_type = {
 };
 
 static_assert(sizeof(enum conversion_tags) == sizeof(int), "choice_set_text writes an int");
+static_assert(sizeof(enum conversion_copy) == sizeof(int), "choice_set_text writes an int");
 static_assert(sizeof(enum conversion_notify) == sizeof(int), "choice_set_text writes an int");
 
 /* ISO 639-1 has two letters, 639-2 and 639-3 have three. */
@@ -251,6 +252,11 @@ static const uint32_t sample_rates[] = {8000,  11025, 12000, 16000, 22050,
 static const char *const tags_choices[] = {
     [CONVERSION_TAGS_SOURCE] = "source",
     [CONVERSION_TAGS_NONE] = "none",
+    NULL,
+};
+static const char *const copy_choices[] = {
+    [CONVERSION_COPY_AUTO] = "auto",
+    [CONVERSION_COPY_NEVER] = "never",
     NULL,
 };
 static const char *const notify_choices[] = {
@@ -369,6 +375,15 @@ static const struct option_row rows[] = {
         .choices = tags_choices,
         .form = "source or none",
         .help = "Whether the video's own tags are carried over; source if not given.",
+    },
+    {
+        .name = "copy",
+        .type = &choice_type,
+        FIELD(copy),
+        .choices = copy_choices,
+        .form = "auto or never",
+        .help = "Whether MP3 sound of which nothing else is asked is copied as it is, or encoded "
+                "again all the same; auto if not given.",
     },
     {
         .name = "notify",

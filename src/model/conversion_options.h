@@ -12,6 +12,7 @@
 #define CONVERSION_LANGUAGE_SIZE 12 /* ISO 639 */
 
 enum conversion_tags { CONVERSION_TAGS_SOURCE, CONVERSION_TAGS_NONE };
+enum conversion_copy { CONVERSION_COPY_AUTO, CONVERSION_COPY_NEVER };
 enum conversion_notify { CONVERSION_NOTIFY_EMAIL, CONVERSION_NOTIFY_NONE };
 
 struct conversion_options {
@@ -32,6 +33,7 @@ struct conversion_options {
     char genre[CONVERSION_TAG_SIZE];
     char comment[CONVERSION_TAG_SIZE];
     enum conversion_tags tags;
+    enum conversion_copy copy; /* an MP3 track that needs no change, frame by frame */
     enum conversion_notify notify;
 };
 

@@ -32,7 +32,7 @@ static struct conversion_options make_full(void)
         {"start_seconds", "1.5"}, {"end_seconds", "90"}, {"loudness_lufs", "-16.5"},
         {"title", "A \"T\""},     {"artist", "B"},       {"album", "C"},
         {"year", "2026-11"},      {"genre", "D"},        {"comment", "E"},
-        {"tags", "none"},         {"notify", "none"},
+        {"tags", "none"},         {"copy", "never"},     {"notify", "none"},
     };
     struct conversion_options options = {0};
     for (size_t i = 0; i < ARRAY_COUNT(pairs); i++)
@@ -49,13 +49,15 @@ static void every_option_survives_json(void **state)
                           "\"channels\":2,\"track\":3,\"language\":\"deu\",\"start_seconds\":1.5,"
                           "\"end_seconds\":90.0,\"loudness_lufs\":-16.5,\"title\":\"A \\\"T\\\"\","
                           "\"artist\":\"B\",\"album\":\"C\",\"year\":\"2026-11\",\"genre\":\"D\","
-                          "\"comment\":\"E\",\"tags\":\"none\",\"notify\":\"none\"}");
+                          "\"comment\":\"E\",\"tags\":\"none\",\"copy\":\"never\","
+                          "\"notify\":\"none\"}");
     CLEANUP(json_decrefp) json_t *json = conversion_options_to_json(&options);
     struct conversion_options again;
     assert_true(conversion_options_from_json(json, &again, &error));
     assert_true(conversion_options_is_equal(&options, &again));
     assert_true(again.has_vbr_quality);
     assert_int_equal(again.tags, CONVERSION_TAGS_NONE);
+    assert_int_equal(again.copy, CONVERSION_COPY_NEVER);
     assert_int_equal(again.notify, CONVERSION_NOTIFY_NONE);
 }
 
@@ -72,6 +74,7 @@ static void only_what_was_given_is_written(void **state)
     assert_false(conversion_options_is_equal(&options, &read));
     set(&options, "title", "");
     set(&options, "tags", "source");
+    set(&options, "copy", "auto");
     assert_json(&options, "{\"vbr_quality\":0}");
 }
 
@@ -116,6 +119,7 @@ static void values_out_of_range_are_refused_and_change_nothing(void **state)
         {"year", "2026-1-1"},
         {"year", "2026-11-24T10"},
         {"tags", "all"},
+        {"copy", "always"},
         {"notify", "sms"},
         {"notify", ""},
     };
@@ -210,7 +214,8 @@ static void erasing_leaves_nothing_that_names_a_person(void **state)
     assert_json(&options, "{\"bitrate_kbps\":320,\"vbr_quality\":0,\"sample_rate_hz\":44100,"
                           "\"channels\":2,\"track\":3,\"language\":\"deu\",\"start_seconds\":1.5,"
                           "\"end_seconds\":90.0,\"loudness_lufs\":-16.5,\"year\":\"2026-11\","
-                          "\"genre\":\"D\",\"tags\":\"none\",\"notify\":\"none\"}");
+                          "\"genre\":\"D\",\"tags\":\"none\",\"copy\":\"never\","
+                          "\"notify\":\"none\"}");
     for (size_t i = 0; i < CONVERSION_TAG_SIZE; i++)
         assert_int_equal(options.title[i], 0);
 }
@@ -242,7 +247,7 @@ static void stored_options_are_checked_again(void **state)
     struct error error = {0};
     struct conversion_options options;
     CLEANUP(json_decrefp) json_t *json = NULL;
-    const char newer[] = "{\"copy\":\"auto\",\"title\":null,\"channels\":1,\"start_seconds\":90}";
+    const char newer[] = "{\"speed\":1.5,\"title\":null,\"channels\":1,\"start_seconds\":90}";
     assert_true(json_parse(newer, strlen(newer), &json, &error));
     assert_true(conversion_options_from_json(json, &options, &error));
     assert_int_equal(options.channels, 1);
@@ -263,7 +268,7 @@ static void every_option_describes_itself(void **state)
     (void)state;
     int count = 0;
     conversion_options_describe(count_visit, &count);
-    assert_int_equal(count, 17);
+    assert_int_equal(count, 18);
 }
 
 int main(void)

@@ -1,0 +1,122 @@
+#include "media/copied_frame.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    NO_CRC = 1,  /* in the header's second byte */
+    PADDING = 2, /* in its third */
+    CRC_SIZE = 2,
+    BIG_VALUES_MAX = 288,
+};
+
+static uint32_t get_bits(const unsigned char *bytes, size_t bit, unsigned count)
+{
+    uint32_t value = 0;
+    for (size_t i = bit; i < bit + count; i++)
+        value = value << 1 | ((unsigned)bytes[i / 8] >> (7 - i % 8) & 1U);
+    return value;
+}
+
+/* ISO/IEC 11172-3 §2.4.1.7 and 13818-3 §2.4.1.7: what decoders stumble over is a granule with more
+ * values than it has lines, and one that switches to the kind of block that it has anyway. */
+static bool is_side_info_valid(const unsigned char *side_info, const struct mp3_frame *frame)
+{
+    bool is_version_1 = frame->samples == 1152, is_mono = frame->channels == 1;
+    /* main_data_begin, private bits and scfsi. */
+    size_t bit = is_version_1 ? (is_mono ? 9 + 5 + 4 : 9 + 3 + 8) : (is_mono ? 8 + 1 : 8 + 2);
+    unsigned granules = (is_version_1 ? 2 : 1) * frame->channels;
+    unsigned granule_bits = is_version_1 ? 59 : 63, compress_bits = is_version_1 ? 4 : 9;
+    for (unsigned i = 0; i < granules; i++, bit += granule_bits) {
+        uint32_t big_values = get_bits(side_info, bit + 12, 9);
+        size_t switching = bit + 12 + 9 + 8 + compress_bits;
+        bool is_switched = get_bits(side_info, switching, 1) != 0;
+        if (big_values > BIG_VALUES_MAX ||
+            (is_switched && get_bits(side_info, switching + 1, 2) == 0))
+            return false;
+    }
+    return true;
+}
+
+bool copied_frame_parse(const unsigned char *bytes, size_t size, struct copied_frame *out_frame)
+{
+    struct copied_frame frame = {0};
+    if (size < MP3_FRAME_HEADER_SIZE || !mp3_frame_parse(bytes, &frame.frame))
+        return false;
+    frame.size = size < frame.frame.size ? (uint32_t)size : frame.frame.size;
+    frame.has_crc = (bytes[1] & NO_CRC) == 0;
+    size_t crc_size = frame.has_crc ? CRC_SIZE : 0;
+    frame.head_size = (uint32_t)(MP3_FRAME_HEADER_SIZE + crc_size + frame.frame.side_info_size);
+    if (frame.head_size > frame.frame.size)
+        return false;
+    if (frame.size >= frame.head_size) {
+        if (!is_side_info_valid(bytes + MP3_FRAME_HEADER_SIZE + crc_size, &frame.frame))
+            return false;
+        frame.main_data = mp3_main_data_parse(bytes + crc_size, &frame.frame);
+    }
+    *out_frame = frame;
+    return true;
+}
+
+/* CRC-16 (0x8005, from 0xffff) of the header's last two bytes and the side information
+ * (ISO/IEC 11172-3 §2.4.3.1). */
+static uint16_t add_crc(uint16_t crc, const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            unsigned is_odd = (unsigned)(crc >> 15) ^ ((unsigned)bytes[i] >> (7 - bit) & 1U);
+            crc = (uint16_t)((unsigned)crc << 1 ^ (is_odd != 0 ? 0x8005U : 0));
+        }
+    }
+    return crc;
+}
+
+static void make_silent(const struct copied_frame *frame, unsigned char *bytes)
+{
+    size_t side_info_size = frame->frame.side_info_size;
+    unsigned char *side_info = bytes + frame->head_size - side_info_size;
+    memset(side_info, 0, side_info_size);
+    if (frame->has_crc) {
+        uint16_t crc = add_crc(add_crc(0xffff, bytes + 2, 2), side_info, side_info_size);
+        bytes[MP3_FRAME_HEADER_SIZE] = (unsigned char)(crc >> 8);
+        bytes[MP3_FRAME_HEADER_SIZE + 1] = (unsigned char)crc;
+    }
+}
+
+static bool has_main_data(const struct copied_reservoir *reservoir,
+                          const struct copied_frame *frame, uint64_t *out_end)
+{
+    if (frame->size < frame->head_size || frame->main_data.begin > reservoir->slots_end)
+        return false;
+    uint64_t begin = reservoir->slots_end - frame->main_data.begin;
+    uint64_t end = begin + (frame->main_data.bits + 7) / 8;
+    *out_end = end;
+    return begin >= reservoir->main_data_end &&
+           end <= reservoir->slots_end + frame->size - frame->head_size;
+}
+
+void copied_frame_mend(struct copied_reservoir *reservoir, const struct copied_frame *frame,
+                       unsigned char *bytes)
+{
+    uint64_t main_data_end;
+    memset(bytes + frame->size, 0, frame->frame.size - frame->size);
+    if (has_main_data(reservoir, frame, &main_data_end))
+        reservoir->main_data_end = main_data_end;
+    else
+        make_silent(frame, bytes);
+    reservoir->slots_end += frame->frame.size - frame->head_size;
+}
+
+size_t copied_frame_format_silence(const unsigned char header[MP3_FRAME_HEADER_SIZE],
+                                   unsigned char out_bytes[MP3_FRAME_SIZE_MAX])
+{
+    struct mp3_frame frame;
+    memset(out_bytes, 0, MP3_FRAME_SIZE_MAX);
+    memcpy(out_bytes, header, MP3_FRAME_HEADER_SIZE);
+    out_bytes[1] |= NO_CRC;
+    out_bytes[2] &= (unsigned char)~PADDING;
+    bool is_frame = mp3_frame_parse(out_bytes, &frame);
+    assert(is_frame);
+    (void)is_frame;
+    return frame.size;
+}
