@@ -484,3 +484,53 @@ const char *source_tag(const struct source *source, const char *name)
         entry = av_dict_get(source->stream->metadata, name, NULL, 0);
     return entry != NULL ? entry->value : NULL;
 }
+
+size_t source_chapter_count(const struct source *source)
+{
+    return source->format->nb_chapters;
+}
+
+/* Where in the file's time the sound begins that is then at 0. Chapters of an MP3 count from there
+ * already, whereas its time begins with what the encoder added. */
+static int64_t sound_start_us(const struct source *source)
+{
+    int64_t start_us = to_us(source->stream, source->stream->start_time);
+    bool is_mp3 = strcmp(source->format->iformat->name, "mp3") == 0;
+    return is_mp3 || start_us < 0 ? 0 : start_us;
+}
+
+static uint64_t chapter_ms(const struct source *source, const AVChapter *chapter, int64_t time)
+{
+    int64_t time_us =
+        time != AV_NOPTS_VALUE ? av_rescale_q(time, chapter->time_base, AV_TIME_BASE_Q) : 0;
+    int64_t from_us = av_sat_sub64(time_us, sound_start_us(source));
+    return from_us > 0 ? (uint64_t)from_us / 1000 : 0;
+}
+
+struct source_chapter source_chapter(const struct source *source, size_t index)
+{
+    const AVChapter *chapter = source->format->chapters[index];
+    const AVDictionaryEntry *title = av_dict_get(chapter->metadata, "title", NULL, 0);
+    uint64_t begin_ms = chapter_ms(source, chapter, chapter->start);
+    uint64_t end_ms = chapter_ms(source, chapter, chapter->end);
+    return (struct source_chapter){
+        .begin_ms = begin_ms,
+        .end_ms = end_ms > begin_ms ? end_ms : begin_ms,
+        .title = title != NULL ? title->value : "",
+    };
+}
+
+bool source_picture(const struct source *source, size_t *index, const unsigned char **out_bytes,
+                    size_t *out_size)
+{
+    while (*index < source->format->nb_streams) {
+        const AVStream *stream = source->format->streams[(*index)++];
+        if ((stream->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0 ||
+            stream->attached_pic.size <= 0)
+            continue;
+        *out_bytes = stream->attached_pic.data;
+        *out_size = (size_t)stream->attached_pic.size;
+        return true;
+    }
+    return false;
+}

@@ -45,3 +45,16 @@ bool source_is_truncated(const struct source *source);
 /* What the file says of itself ("title", "artist", … as libavformat names them), NULL for nothing;
  * not checked in any way. */
 const char *source_tag(const struct source *source, const char *name);
+
+/* As unchecked as that, but for the times. */
+struct source_chapter {
+    uint64_t begin_ms; /* from where the sound starts */
+    uint64_t end_ms;   /* at least begin_ms */
+    const char *title; /* "": none */
+};
+size_t source_chapter_count(const struct source *source);
+struct source_chapter source_chapter(const struct source *source, size_t index);
+/* The next picture of those that belong to the file as a whole (a cover), not decoded; *index is 0
+ * at first. False: there are no more. Borrowed from the source. */
+bool source_picture(const struct source *source, size_t *index, const unsigned char **out_bytes,
+                    size_t *out_size);

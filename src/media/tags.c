@@ -48,6 +48,38 @@ static const char *find(const struct source *source, const struct conversion_opt
     return options->tags == CONVERSION_TAGS_NONE ? "" : find_in_source(source, tag);
 }
 
+static uint32_t clamp_ms(uint64_t time_ms)
+{
+    return time_ms < UINT32_MAX ? (uint32_t)time_ms : UINT32_MAX - 1;
+}
+
+static void add_chapters(const struct source *source, struct buffer *tag)
+{
+    struct id3_chapter chapters[ID3_CHAPTERS_MAX];
+    size_t count = source_chapter_count(source);
+    if (count > ID3_CHAPTERS_MAX)
+        count = ID3_CHAPTERS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct source_chapter chapter = source_chapter(source, i);
+        chapters[i] = (struct id3_chapter){
+            .begin_ms = clamp_ms(chapter.begin_ms),
+            .end_ms = clamp_ms(chapter.end_ms),
+            .title = chapter.title,
+        };
+    }
+    id3_add_chapters(tag, chapters, count);
+}
+
+/* The first that is of a kind and size to be taken. */
+static void add_picture(const struct source *source, struct buffer *tag)
+{
+    const unsigned char *bytes;
+    size_t index = 0, size;
+    while (source_picture(source, &index, &bytes, &size))
+        if (id3_add_picture(tag, bytes, size))
+            return;
+}
+
 void tags_format(const struct source *source, const struct conversion_options *options,
                  struct buffer *out_tag)
 {
@@ -60,6 +92,10 @@ void tags_format(const struct source *source, const struct conversion_options *o
             id3_add_comment(out_tag, text);
         else
             id3_add_text(out_tag, tags[i].frame_id, text);
+    }
+    if (options->tags != CONVERSION_TAGS_NONE) {
+        add_chapters(source, out_tag);
+        add_picture(source, out_tag);
     }
     id3_finish(out_tag);
 }

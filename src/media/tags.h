@@ -1,6 +1,7 @@
 #pragma once
 
-/* What is said of the sound in the MP3's tag: what the user gave, else what the source says. */
+/* What is said of the sound in the MP3's tag: what the user gave, else what the source says; the
+ * source's chapters and its cover. */
 
 #include "base/buffer.h"
 #include "media/source.h"

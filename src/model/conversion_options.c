@@ -374,7 +374,8 @@ static const struct option_row rows[] = {
         FIELD(tags),
         .choices = tags_choices,
         .form = "source or none",
-        .help = "Whether the video's own tags are carried over; source if not given.",
+        .help = "Whether the video's own tags, chapters and cover are carried over; source if not "
+                "given.",
     },
     {
         .name = "copy",

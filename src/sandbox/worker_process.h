@@ -73,8 +73,8 @@ struct worker_callbacks {
     bool (*read_at)(void *context, uint64_t offset, void *bytes, size_t size, size_t *out_size,
                     struct error *error);
     /* Never past output_size_max, never past what was written so far, at most 256 KiB a call. Last
-     * of all come the first few hundred bytes again: the MP3's Info frame, known only at the end.
-     */
+     * of all come a few hundred bytes behind the tag again: the MP3's Info frame, known only at the
+     * end. */
     bool (*write_at)(void *context, uint64_t offset, const void *bytes, size_t size,
                      struct error *error);
     /* At least every WORKER_TICK_MS: where a lease is renewed and progress shown. */

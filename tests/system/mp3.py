@@ -79,8 +79,11 @@ def read_id3(data):
     while at < end and data[at] != 0:  # zeros: padding, as ffmpeg writes it
         name, size = data[at : at + 4].decode(), synchsafe(data[at + 4 : at + 8])
         content = data[at + 10 : at + 10 + size]
-        assert content[0] == 3, "not UTF-8"
-        tags[name] = content[5 if name == "COMM" else 1 :].decode()
+        if name in ("CHAP", "CTOC", "APIC"):
+            tags.setdefault(name, []).append(content)
+        else:
+            assert content[0] == 3, "not UTF-8"
+            tags[name] = content[5 if name == "COMM" else 1 :].decode()
         at += 10 + size
     assert not any(data[at:end])
     return tags, end
