@@ -71,11 +71,20 @@ static uint16_t add_crc(uint16_t crc, const unsigned char *bytes, size_t size)
     return crc;
 }
 
-static void make_silent(const struct copied_frame *frame, unsigned char *bytes)
+/* Its main data, of which there are none, begin where those of the frame before ended: decoders
+ * forget what stands in front of where a frame's main data begin. */
+static void make_silent(const struct copied_frame *frame, const struct copied_reservoir *reservoir,
+                        unsigned char *bytes)
 {
+    bool is_version_1 = frame->frame.samples == 1152;
+    uint64_t begin = reservoir->slots_end - reservoir->main_data_end,
+             max = is_version_1 ? 511 : 255;
+    begin = begin < max ? begin : max;
     size_t side_info_size = frame->frame.side_info_size;
     unsigned char *side_info = bytes + frame->head_size - side_info_size;
     memset(side_info, 0, side_info_size);
+    side_info[0] = (unsigned char)(is_version_1 ? begin >> 1 : begin);
+    side_info[1] = (unsigned char)(is_version_1 ? begin << 7 : 0);
     if (frame->has_crc) {
         uint16_t crc = add_crc(add_crc(0xffff, bytes + 2, 2), side_info, side_info_size);
         bytes[MP3_FRAME_HEADER_SIZE] = (unsigned char)(crc >> 8);
@@ -103,7 +112,7 @@ void copied_frame_mend(struct copied_reservoir *reservoir, const struct copied_f
     if (has_main_data(reservoir, frame, &main_data_end))
         reservoir->main_data_end = main_data_end;
     else
-        make_silent(frame, bytes);
+        make_silent(frame, reservoir, bytes);
     reservoir->slots_end += frame->frame.size - frame->head_size;
 }
 

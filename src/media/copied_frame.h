@@ -30,7 +30,7 @@ struct copied_reservoir {
 /* `bytes` has room for all of the frame: what was cut off becomes zeros. A frame whose main data
  * are not there (its stream was cut out of another, or frames before it were lost) would be noise,
  * or whatever stands there instead: it is made silent, and keeps its size and its slot, which later
- * frames may need. */
+ * frames may need. Where main data of later frames begin is not changed by it. */
 void copied_frame_mend(struct copied_reservoir *reservoir, const struct copied_frame *frame,
                        unsigned char *bytes);
 

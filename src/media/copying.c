@@ -22,7 +22,7 @@ struct copying {
 static bool is_too_long(const struct media_job *job, const struct copy_plan *plan)
 {
     return job->duration_max_ms != 0 &&
-           plan->samples * 1000 / plan->frame.sample_rate_hz > job->duration_max_ms;
+           plan->samples * 1000 > job->duration_max_ms * plan->frame.sample_rate_hz;
 }
 
 bool copying_plan(const struct media_job *job, struct source *source, struct copy_plan *out_plan,

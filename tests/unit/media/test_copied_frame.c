@@ -35,8 +35,9 @@ static void mend(struct copied_reservoir *reservoir, unsigned char bytes[SIZE])
 
 static bool is_silent(const unsigned char bytes[SIZE])
 {
-    static const unsigned char silence[HEAD - 4];
-    return memcmp(bytes + 4, silence, sizeof silence) == 0;
+    /* Behind the nine bits of main_data_begin. */
+    static const unsigned char silence[HEAD - 6];
+    return (bytes[5] & 0x7f) == 0 && memcmp(bytes + 6, silence, sizeof silence) == 0;
 }
 
 static void a_frame_is_taken_for_what_it_is(void **state)
@@ -136,6 +137,36 @@ static void frames_whose_main_data_were_never_there_are_silent(void **state)
     assert_true(is_silent(bytes));
 }
 
+static void a_silent_frame_leaves_later_ones_their_main_data(void **state)
+{
+    (void)state;
+    struct copied_reservoir reservoir = {0};
+    unsigned char bytes[SIZE];
+    make(bytes, 0, 181 * 8, 7); /* 200 bytes are left over */
+    mend(&reservoir, bytes);
+    make(bytes, 300, 100, 7);
+    mend(&reservoir, bytes);
+    assert_true(is_silent(bytes));
+    assert_int_equal(bytes[4] << 1 | bytes[5] >> 7, 200);
+    make(bytes, 511, 100, 7);
+    mend(&reservoir, bytes);
+    assert_false(is_silent(bytes));
+    /* Half of what version 2 can say. */
+    static const unsigned char version_2[208] = {0xff, 0xf3, 0x80, 0x64, 255};
+    struct copied_frame frame = parse(version_2, sizeof version_2);
+    unsigned char copy[208];
+    memcpy(copy, version_2, sizeof copy);
+    struct copied_reservoir full = {.slots_end = 1000, .main_data_end = 800};
+    copied_frame_mend(&full, &frame, copy);
+    assert_int_equal(copy[4], 200);
+    full = (struct copied_reservoir){.slots_end = 1000, .main_data_end = 800};
+    frame = parse(version_2, 100);
+    full.main_data_end = 1;
+    frame.main_data.begin = 1001;
+    copied_frame_mend(&full, &frame, copy);
+    assert_int_equal(copy[4], 255);
+}
+
 static void a_silent_frame_has_the_right_crc(void **state)
 {
     (void)state;
@@ -196,6 +227,7 @@ int main(void)
         cmocka_unit_test(side_information_that_no_decoder_takes_is_refused),
         cmocka_unit_test(a_good_row_of_frames_is_not_changed),
         cmocka_unit_test(frames_whose_main_data_were_never_there_are_silent),
+        cmocka_unit_test(a_silent_frame_leaves_later_ones_their_main_data),
         cmocka_unit_test(a_silent_frame_has_the_right_crc),
         cmocka_unit_test(a_cut_frame_becomes_whole),
         cmocka_unit_test(silence_is_a_frame_of_the_same_kind),
