@@ -33,6 +33,22 @@ struct cut_part cut_frame(const struct cut *cut, int64_t at, int sample_rate_hz,
     };
 }
 
+bool cut_span(const struct cut *cut, int64_t sound_start_us, struct cut_span *span)
+{
+    /* Where sound begins later than it is asked for, there is no silence in front of it. */
+    int64_t start_us = sound_start_us;
+    if (cut->start_us != 0 && cut->start_us > start_us)
+        start_us = cut->start_us;
+    bool is_before = cut->start_us != 0 && span->begin_us < start_us && span->end_us <= start_us;
+    if (is_before || (cut->end_us != 0 && span->begin_us >= cut->end_us))
+        return false;
+    if (cut->end_us != 0 && span->end_us > cut->end_us)
+        span->end_us = cut->end_us;
+    span->begin_us = span->begin_us > start_us ? span->begin_us - start_us : 0;
+    span->end_us = span->end_us > start_us ? span->end_us - start_us : 0;
+    return true;
+}
+
 uint64_t cut_duration_us(const struct cut *cut, uint64_t source_duration_us)
 {
     uint64_t start_us = (uint64_t)cut->start_us;

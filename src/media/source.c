@@ -29,6 +29,8 @@
 /* Sound that ends so much earlier than the file says has lost its end; less is how exact many
  * programs are. */
 #define LOST_END_US 500000
+/* Further than any honest time, and so that sums with it do not overflow. */
+#define TIME_MOST_US (INT64_MAX / 16)
 
 static int deny_open(AVFormatContext *format, AVIOContext **out_context, const char *url, int flags,
                      AVDictionary **options)
@@ -490,32 +492,43 @@ size_t source_chapter_count(const struct source *source)
     return source->format->nb_chapters;
 }
 
-/* Where in the file's time the sound begins that is then at 0. Chapters of an MP3 count from there
- * already, whereas its time begins with what the encoder added. */
-static int64_t sound_start_us(const struct source *source)
+static int64_t bound_us(int64_t us)
 {
-    int64_t start_us = to_us(source->stream, source->stream->start_time);
-    bool is_mp3 = strcmp(source->format->iformat->name, "mp3") == 0;
-    return is_mp3 || start_us < 0 ? 0 : start_us;
+    return av_clip64(us, -TIME_MOST_US, TIME_MOST_US);
 }
 
-static uint64_t chapter_ms(const struct source *source, const AVChapter *chapter, int64_t time)
+/* Where the file begins in the time of its packets: what start_seconds counts from. */
+static int64_t file_start_us(const struct source *source)
 {
+    int64_t start_us = source->format->start_time;
+    return start_us != AV_NOPTS_VALUE ? bound_us(start_us) : 0;
+}
+
+int64_t source_sound_start_us(const struct source *source)
+{
+    int64_t start_us = bound_us(to_us(source->stream, source->stream->start_time));
+    return (start_us > 0 ? start_us : 0) - file_start_us(source);
+}
+
+/* Chapters of an MP3 count from where its sound begins, whereas its time begins with what the
+ * encoder added. */
+static int64_t chapter_us(const struct source *source, const AVChapter *chapter, int64_t time)
+{
+    bool is_mp3 = strcmp(source->format->iformat->name, "mp3") == 0;
     int64_t time_us =
         time != AV_NOPTS_VALUE ? av_rescale_q(time, chapter->time_base, AV_TIME_BASE_Q) : 0;
-    int64_t from_us = av_sat_sub64(time_us, sound_start_us(source));
-    return from_us > 0 ? (uint64_t)from_us / 1000 : 0;
+    return bound_us(time_us) + (is_mp3 ? source_sound_start_us(source) : -file_start_us(source));
 }
 
 struct source_chapter source_chapter(const struct source *source, size_t index)
 {
     const AVChapter *chapter = source->format->chapters[index];
     const AVDictionaryEntry *title = av_dict_get(chapter->metadata, "title", NULL, 0);
-    uint64_t begin_ms = chapter_ms(source, chapter, chapter->start);
-    uint64_t end_ms = chapter_ms(source, chapter, chapter->end);
+    int64_t begin_us = chapter_us(source, chapter, chapter->start);
+    int64_t end_us = chapter_us(source, chapter, chapter->end);
     return (struct source_chapter){
-        .begin_ms = begin_ms,
-        .end_ms = end_ms > begin_ms ? end_ms : begin_ms,
+        .begin_us = begin_us,
+        .end_us = end_us > begin_us ? end_us : begin_us,
         .title = title != NULL ? title->value : "",
     };
 }

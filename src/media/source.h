@@ -46,10 +46,13 @@ bool source_is_truncated(const struct source *source);
  * not checked in any way. */
 const char *source_tag(const struct source *source, const char *name);
 
-/* As unchecked as that, but for the times. */
+/* Where the sound begins, as the file claims; as start_seconds counts. */
+int64_t source_sound_start_us(const struct source *source);
+
+/* As unchecked as that, but for the times, which count like it. */
 struct source_chapter {
-    uint64_t begin_ms; /* from where the sound starts */
-    uint64_t end_ms;   /* at least begin_ms */
+    int64_t begin_us;
+    int64_t end_us;    /* at least begin_us; both within ±INT64_MAX / 4 */
     const char *title; /* "": none */
 };
 size_t source_chapter_count(const struct source *source);

@@ -1,6 +1,7 @@
 #include "media/tags.h"
 
 #include "base/compiler.h"
+#include "media/cut.h"
 #include "media/id3.h"
 #include <stddef.h>
 #include <string.h>
@@ -48,22 +49,25 @@ static const char *find(const struct source *source, const struct conversion_opt
     return options->tags == CONVERSION_TAGS_NONE ? "" : find_in_source(source, tag);
 }
 
-static uint32_t clamp_ms(uint64_t time_ms)
+static uint32_t to_ms(int64_t time_us)
 {
+    int64_t time_ms = time_us / 1000;
     return time_ms < UINT32_MAX ? (uint32_t)time_ms : UINT32_MAX - 1;
 }
 
-static void add_chapters(const struct source *source, struct buffer *tag)
+static void add_chapters(const struct source *source, const struct cut *cut, struct buffer *tag)
 {
     struct id3_chapter chapters[ID3_CHAPTERS_MAX];
-    size_t count = source_chapter_count(source);
-    if (count > ID3_CHAPTERS_MAX)
-        count = ID3_CHAPTERS_MAX;
-    for (size_t i = 0; i < count; i++) {
+    size_t count = 0, source_count = source_chapter_count(source);
+    int64_t sound_start_us = source_sound_start_us(source);
+    for (size_t i = 0; i < source_count && count < ID3_CHAPTERS_MAX; i++) {
         struct source_chapter chapter = source_chapter(source, i);
-        chapters[i] = (struct id3_chapter){
-            .begin_ms = clamp_ms(chapter.begin_ms),
-            .end_ms = clamp_ms(chapter.end_ms),
+        struct cut_span span = {.begin_us = chapter.begin_us, .end_us = chapter.end_us};
+        if (!cut_span(cut, sound_start_us, &span))
+            continue;
+        chapters[count++] = (struct id3_chapter){
+            .begin_ms = to_ms(span.begin_us),
+            .end_ms = to_ms(span.end_us),
             .title = chapter.title,
         };
     }
@@ -94,7 +98,8 @@ void tags_format(const struct source *source, const struct conversion_options *o
             id3_add_text(out_tag, tags[i].frame_id, text);
     }
     if (options->tags != CONVERSION_TAGS_NONE) {
-        add_chapters(source, out_tag);
+        const struct cut cut = {.start_us = options->start_us, .end_us = options->end_us};
+        add_chapters(source, &cut, out_tag);
         add_picture(source, out_tag);
     }
     id3_finish(out_tag);

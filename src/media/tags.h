@@ -1,7 +1,7 @@
 #pragma once
 
 /* What is said of the sound in the MP3's tag: what the user gave, else what the source says; the
- * source's chapters and its cover. */
+ * source's chapters, as far as they lie in the part that is wanted, and its cover. */
 
 #include "base/buffer.h"
 #include "media/source.h"

@@ -8,6 +8,7 @@ import pytest
 import media
 from mp3 import Mp3, crc16, frame_at
 from test_convert import clip, tone
+from test_convert_cut import cut, cut_by_ffmpeg
 
 MP3 = ["-c:a", "libmp3lame"]
 
@@ -83,6 +84,8 @@ def test_the_info_frame_of_a_copy_is_right(here, name):
         ["--vbr-quality", "4"],
         ["--sample-rate-hz", "44100"],
         ["--channels", "2"],
+        ["--end-seconds", "1000"],
+        ["--loudness-lufs", "-30"],
     ],
 )
 def test_whoever_asks_for_more_gets_another_encoding(here, wish):
@@ -91,6 +94,24 @@ def test_whoever_asks_for_more_gets_another_encoding(here, wish):
     assert frames_in(source) not in mp3.music
     assert mp3.info.lowpass_hz > 0  # of LAME, which a copy knows nothing of
     assert mp3.samples * 4 == len(media.pcm(source))
+
+
+@pytest.mark.parametrize("name", ["cbr.mkv", "cbr.mp4", "vbr.mp3"])
+@pytest.mark.parametrize("start, end", [("0.5", "1.25"), ("0.000023", "1000")])
+def test_a_part_is_encoded_to_the_sample_and_not_copied(here, name, start, end):
+    source = COPIED[name]()
+    theirs = cut_by_ffmpeg(source, here.path, start, end)
+    for copying in ("auto", "never"):
+        mine = cut(here, source, start, end, "--copy", copying)
+        assert mine.info.lowpass_hz > 0
+        assert mine.samples == theirs.samples
+        assert mine.music == theirs.music
+
+
+def test_a_start_at_the_beginning_is_no_part(here):
+    source = COPIED["cbr.mkv"]()
+    copied = here.convert(source).read_bytes()
+    assert here.convert(source, "--start-seconds", "0").read_bytes() == copied
 
 
 def test_a_copy_of_a_copy_is_the_same(here):

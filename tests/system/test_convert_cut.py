@@ -68,8 +68,8 @@ def cut_by_ffmpeg(source, folder, start, end):
     return Mp3(path)
 
 
-def cut(here, source, start, end):
-    return Mp3(here.convert(source, "--start-seconds", start, "--end-seconds", end))
+def cut(here, source, start, end, *arguments):
+    return Mp3(here.convert(source, "--start-seconds", start, "--end-seconds", end, *arguments))
 
 
 @pytest.mark.parametrize("start, end", [("1.2345", "3.5"), ("61.000013", "64.9")])

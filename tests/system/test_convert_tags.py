@@ -58,6 +58,58 @@ def test_chapters_are_carried_over(here, name):
     assert chapters_of(here.convert(here.path / "again.mp3")) == found
 
 
+@pytest.mark.parametrize("name", ["chapters.mkv", "chapters.mp4", "chapters.m4a", "chapters.mp3"])
+def test_chapters_are_shifted_by_the_start_and_cut_by_the_end(here, name):
+    encoding = MP3 if name.endswith("mp3") else ["-c:a", "aac"]
+    source = with_chapters(name, THREE, *encoding)
+    for start, end, expected in [
+        ("1", "3", [(0, 0.5, "Anfang"), (0.5, 1.25, "Größe & Maß"), (1.25, 2)]),
+        ("1.5", "2.25", [(0, 0.75, "Größe & Maß")]),
+        ("0", "2", [(0, 1.5, "Anfang"), (1.5, 2, "Größe & Maß")]),
+        ("3.25", "1000", [(0, 0.75)]),
+    ]:
+        found = chapters_of(here.convert(source, "--start-seconds", start, "--end-seconds", end))
+        times = [chapter[:2] for chapter in found]
+        assert times == [pytest.approx(chapter[:2], abs=0.0011) for chapter in expected]
+        titles = [chapter[2] for chapter in expected if len(chapter) == 3]
+        assert [title for _, _, title in found][: len(titles)] == titles
+
+
+def test_chapters_far_behind_the_beginning_are_shifted_too(here):
+    """Where what lies before the start is not read."""
+    seconds = [(1000 * i, 1000 * i + 1000, f"Kapitel {i}") for i in range(75)]
+    source = with_chapters("far-chapters.mkv", seconds, "-c:a", "aac", seconds=75)
+    found = chapters_of(here.convert(source, "--start-seconds", "70.5", "--end-seconds", "72"))
+    assert found == [(0, 0.5, "Kapitel 70"), (0.5, 1.5, "Kapitel 71")]
+
+
+def late_chapters():
+    """The picture is there for 0.7 s before anything is to be heard."""
+    sound = with_chapters("chapters.mkv", THREE, "-c:a", "aac")
+    return media.make(
+        "late-chapters.mkv",
+        *[*media.picture(4), "-itsoffset", "0.7", "-i", sound, "-map", "0:v", "-map", "1:a"],
+        *["-map_chapters", "1", "-c:v", "mpeg4", "-c:a", "copy"],
+    )
+
+
+def test_chapters_count_from_where_late_sound_begins(here):
+    source = late_chapters()
+    whole = chapters_of(here.convert(source))
+    sound_at = probe(source, "-show_streams", "-select_streams", "a")["streams"][0]["start_time"]
+    begins = [float(c["start_time"]) - float(sound_at) for c in probe(source, "-show_chapters")["chapters"]]
+    assert [begin for begin, _, _ in whole] == pytest.approx(
+        [max(begin, 0) for begin in begins], abs=0.0011
+    )
+    early = chapters_of(here.convert(source, "--start-seconds", "0.1"))
+    assert early == whole
+    later = chapters_of(here.convert(source, "--start-seconds", "1"))
+    shift = 1 - float(sound_at)
+    assert [begin for begin, _, _ in later] == pytest.approx(
+        [max(begin - shift, 0) for begin in begins], abs=0.0011
+    )
+
+
 def test_chapters_can_be_read_by_others(here):
     id3 = pytest.importorskip("mutagen.id3")
     tags = id3.ID3(here.convert(with_chapters("chapters.mkv", THREE, "-c:a", "aac")))
@@ -79,6 +131,14 @@ def test_more_chapters_than_can_be_counted_end_there(here):
     found = chapters_of(here.convert(with_chapters("many-chapters.mkv", many, "-c:a", "aac")))
     assert len(found) == 255
     assert found[254] == (2.54, 2.55, "Kapitel 254")
+
+
+def test_chapters_before_the_part_are_not_counted(here):
+    many = [(10 * i, 10 * i + 10, f"Kapitel {i}") for i in range(300)]
+    source = with_chapters("many-chapters.mkv", many, "-c:a", "aac")
+    found = chapters_of(here.convert(source, "--start-seconds", "2.9"))
+    assert found[0] == (0, 0.01, "Kapitel 290")
+    assert len(found) == 10
 
 
 def test_a_chapters_title_is_cleaned(here):

@@ -92,6 +92,61 @@ static void what_is_wanted_of_a_source_is_known_where_its_length_is(void **state
     assert_int_equal(cut_duration_us(&start, 0), 0);
 }
 
+static void assert_span(const struct cut *cut, int64_t sound_start_us, int64_t begin_us,
+                        int64_t end_us, int64_t new_begin_us, int64_t new_end_us)
+{
+    struct cut_span span = {.begin_us = begin_us, .end_us = end_us};
+    assert_true(cut_span(cut, sound_start_us, &span));
+    assert_true(span.begin_us == new_begin_us && span.end_us == new_end_us);
+}
+
+static void assert_no_span(const struct cut *cut, int64_t sound_start_us, int64_t begin_us,
+                           int64_t end_us)
+{
+    struct cut_span span = {.begin_us = begin_us, .end_us = end_us};
+    assert_false(cut_span(cut, sound_start_us, &span));
+}
+
+static void chapters_count_from_where_the_sound_begins(void **state)
+{
+    (void)state;
+    const struct cut none = {0};
+    assert_span(&none, 0, 3, 7, 3, 7);
+    assert_span(&none, 2, 3, 7, 1, 5);
+    assert_span(&none, 5, 3, 7, 0, 2);
+    assert_span(&none, 8, 3, 7, 0, 0);
+    assert_span(&none, -2, 3, 7, 5, 9);
+    assert_span(&none, INT64_MAX / 4, -(INT64_MAX / 4), INT64_MAX / 4, 0, 0);
+}
+
+static void chapters_are_shifted_by_the_start_and_cut_by_the_end(void **state)
+{
+    (void)state;
+    const struct cut cut = {.start_us = 10, .end_us = 20};
+    assert_no_span(&cut, 0, 0, 9);
+    assert_no_span(&cut, 0, 0, 10);
+    assert_span(&cut, 0, 0, 11, 0, 1);
+    assert_span(&cut, 0, 10, 10, 0, 0);
+    assert_span(&cut, 0, 12, 18, 2, 8);
+    assert_span(&cut, 0, 12, 21, 2, 10);
+    assert_span(&cut, 0, 19, INT64_MAX / 4, 9, 10);
+    assert_no_span(&cut, 0, 20, 30);
+    const struct cut end = {.end_us = 20};
+    assert_span(&end, 0, 0, 30, 0, 20);
+    assert_no_span(&end, 0, 20, 20);
+}
+
+static void chapters_of_sound_that_begins_behind_the_start_count_from_there(void **state)
+{
+    (void)state;
+    const struct cut cut = {.start_us = 10, .end_us = 20};
+    assert_no_span(&cut, 13, 11, 13);
+    assert_span(&cut, 13, 11, 15, 0, 2);
+    assert_span(&cut, 13, 15, 25, 2, 7);
+    const struct cut end = {.end_us = 20};
+    assert_span(&end, 13, 15, 25, 2, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +157,9 @@ int main(void)
         cmocka_unit_test(both_ends_are_rounded_to_the_nearest_sample),
         cmocka_unit_test(no_length_is_too_long_to_be_counted),
         cmocka_unit_test(what_is_wanted_of_a_source_is_known_where_its_length_is),
+        cmocka_unit_test(chapters_count_from_where_the_sound_begins),
+        cmocka_unit_test(chapters_are_shifted_by_the_start_and_cut_by_the_end),
+        cmocka_unit_test(chapters_of_sound_that_begins_behind_the_start_count_from_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
