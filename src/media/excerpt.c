@@ -75,13 +75,19 @@ bool excerpt_tell_prepared(struct excerpt *excerpt, uint64_t input_position, str
     return excerpt->io->progress(excerpt->io->context, &progress, error);
 }
 
+/* Without a limit of its own, sound has that of its MP3: 8 kb/s, a byte a millisecond, is the
+ * least. */
+static uint64_t sound_max_us(const struct media_job *job)
+{
+    return (job->duration_max_ms != 0 ? job->duration_max_ms : job->output_size_max) * 1000;
+}
+
 bool excerpt_note_prepared(struct excerpt *excerpt, const struct sound_part *part,
                            struct error *error)
 {
-    uint64_t duration_max_us = excerpt->job->duration_max_ms * 1000;
     excerpt->prepared_us += (uint64_t)part->count * 1000000 / (uint64_t)part->frame->sample_rate;
-    if (duration_max_us != 0 &&
-        excerpt->prepared_us / PREPARED_FACTOR > (uint64_t)excerpt->cut.start_us + duration_max_us)
+    if (excerpt->prepared_us / PREPARED_FACTOR >
+        (uint64_t)excerpt->cut.start_us + sound_max_us(excerpt->job))
         return error_set_failure(error, ERROR_TOO_LARGE, &FAILURE_TOO_LONG,
                                  "%" PRIu64 " s of sound decoded in search of the start",
                                  excerpt->prepared_us / 1000000);

@@ -49,6 +49,17 @@ bool worker_guard_progress(struct worker_guard *guard, const struct protocol_pro
     return true;
 }
 
+bool worker_guard_is_preparing(struct worker_guard *guard, int64_t silent_ms)
+{
+    uint64_t prepared_us = guard->progress.prepared_us;
+    int64_t new_ms = (int64_t)((prepared_us - guard->counted_us) / 1000);
+    /* What was too little then is no credit for later, when bytes of the MP3 are what counts. */
+    if (guard->written != 0 || prepared_us == guard->counted_us || new_ms < silent_ms)
+        return false;
+    guard->counted_us = prepared_us;
+    return true;
+}
+
 bool worker_guard_result(const struct worker_guard *guard, const struct protocol_result *result,
                          struct error *error)
 {

@@ -42,8 +42,7 @@ struct run {
     double fraction;
     int64_t started_ms;
     int64_t ticked_ms;
-    int64_t output_ms;    /* of the last output; moved on by the time that our callbacks took */
-    uint64_t prepared_us; /* as it was then */
+    int64_t output_ms; /* of the last output; moved on by the time that our callbacks took */
 
     bool was_heard;        /* it has sent something */
     unsigned char *frames; /* owned; what has come and is not a whole frame yet */
@@ -190,16 +189,12 @@ static bool end_as_vanished(struct run *run, struct error *error)
 
 /* ---- Our callbacks, whose time is not the worker's ---- */
 
-/* Sound that is decoded before the MP3 begins is output of a kind, as long as it comes faster than
- * it would play. How much of it there may be is the guard's to say. */
+/* Sound that is decoded before the MP3 begins is output of a kind; the guard says when. */
 static void note_preparation(struct run *run)
 {
     int64_t now_ms = clock_boot_ms();
-    uint64_t prepared_us = run->guard.progress.prepared_us;
-    if ((int64_t)((prepared_us - run->prepared_us) / 1000) < now_ms - run->output_ms)
-        return;
-    run->output_ms = now_ms;
-    run->prepared_us = prepared_us;
+    if (worker_guard_is_preparing(&run->guard, now_ms - run->output_ms))
+        run->output_ms = now_ms;
 }
 
 static double guess_fraction(const struct run *run)
@@ -472,16 +467,16 @@ static bool send_job(struct run *run, struct error *error)
 }
 
 /* Sound is decoded ahead of its conversion only on the way to where that starts, and to measure it.
- */
-static uint64_t prepared_us_max(const struct worker_job *job)
+ * Where nothing else says how long it may be, its MP3 does, of which a byte is a millisecond at
+ * most: MPEG has nothing below 8 kb/s. */
+static uint64_t prepared_us_max(const struct worker_job *job, const struct worker_guard *guard)
 {
     const struct conversion_options *options = job->options;
     if (options->start_us == 0 && options->loudness_ulufs == 0)
         return 0;
-    if (job->duration_max_ms <= 0)
-        return UINT64_MAX;
-    return PREPARATION_FACTOR *
-           ((uint64_t)options->start_us + (uint64_t)job->duration_max_ms * 1000);
+    uint64_t sound_max_ms =
+        guard->duration_max_ms != 0 ? guard->duration_max_ms : guard->output_size_max;
+    return PREPARATION_FACTOR * ((uint64_t)options->start_us + sound_max_ms * 1000);
 }
 
 static void init_run(struct run *run)
@@ -493,8 +488,8 @@ static void init_run(struct run *run)
                                ? job->output_size_max
                                : UINT32_MAX,
         .duration_max_ms = job->duration_max_ms > 0 ? (uint64_t)job->duration_max_ms : 0,
-        .prepared_us_max = prepared_us_max(job),
     };
+    run->guard.prepared_us_max = prepared_us_max(job, &run->guard);
     run->started_ms = clock_boot_ms();
     run->output_ms = run->started_ms;
     run->ticked_ms = run->started_ms;

@@ -276,3 +276,14 @@ def test_sound_that_hides_its_length_is_stopped_at_the_limit(workshop):
     workshop.start("converter", {"limits.duration_max": "10m"})
     record = workshop.wait_for_state(workshop.upload(source), "failed", "done", seconds=60)
     assert record["error"]["code"] == "too_long"
+
+
+def test_a_start_that_never_comes_is_not_searched_for_for_ever(workshop):
+    """Sound goes on and on, and its times stand still."""
+    source = media.make(
+        "still.mka", "-i", hour_of_silence(), "-c", "copy", "-bsf:a", "setts=ts=0:duration=0"
+    )
+    workshop.start("converter", {"limits.duration_max": "1m"})
+    conversion = workshop.upload(source, start_seconds="10")
+    record = workshop.wait_for_state(conversion, "failed", "done", seconds=60)
+    assert record["error"]["code"] == "too_long"

@@ -290,6 +290,13 @@ static void prepare_for_ever(void)
     }
 }
 
+/* As much as it may at first, and then more. */
+static void prepare_too_much(void)
+{
+    tell_prepared(UINT64_C(1000000) * 60 * 60);
+    tell_prepared(UINT64_C(1000000) * 60 * 60 * 24 * 366);
+}
+
 static void prepare_slowly(void)
 {
     for (uint64_t i = 0;; i++) {
@@ -363,6 +370,8 @@ static const struct {
     {"be_silent", be_silent},
     {"tell_progress_for_ever", tell_progress_for_ever},
     {"prepare_for_ever", prepare_for_ever},
+    {"prepare_too_much", prepare_too_much},
+    {"prepare_unasked", prepare_for_ever},
     {"prepare_slowly", prepare_slowly},
     {"prepare_and_convert", prepare_and_convert},
     {"read_for_ever", read_for_ever},

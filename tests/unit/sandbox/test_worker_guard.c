@@ -99,6 +99,41 @@ static void sound_is_prepared_within_its_limit_and_before_the_rest(void **state)
     assert_false(worker_guard_progress(&guard, &progress, &error));
 }
 
+static bool prepares(struct worker_guard *guard, uint64_t prepared_ms, int64_t silent_ms)
+{
+    struct error error = {0};
+    const struct protocol_progress progress = {.prepared_us = prepared_ms * 1000};
+    assert_true(worker_guard_progress(guard, &progress, &error));
+    return worker_guard_is_preparing(guard, silent_ms);
+}
+
+static void sound_prepared_is_a_sign_of_life_where_it_comes_faster_than_it_plays(void **state)
+{
+    (void)state;
+    struct worker_guard guard = make_guard();
+    guard.prepared_us_max = 100000000;
+    assert_false(prepares(&guard, 0, 0));
+    assert_true(prepares(&guard, 1000, 1000));
+    assert_false(prepares(&guard, 1000, 0)); /* counted already */
+    assert_false(prepares(&guard, 1500, 501));
+    assert_false(prepares(&guard, 2000, 1001));
+    assert_true(prepares(&guard, 2100, 1100)); /* of all that time, fast enough in the end */
+    /* A leap keeps nobody alive afterwards. */
+    assert_true(prepares(&guard, 90000, 100));
+    assert_false(prepares(&guard, 90000, 100));
+    assert_false(prepares(&guard, 90099, 100));
+}
+
+static void once_the_mp3_begins_only_its_bytes_are_signs_of_life(void **state)
+{
+    (void)state;
+    struct worker_guard guard = make_guard();
+    guard.prepared_us_max = 100000000;
+    assert_false(prepares(&guard, 5000, 6000));
+    assert_true(writes(&guard, 0, 1));
+    assert_false(prepares(&guard, 5000, 4000));
+}
+
 static void a_result_that_does_not_fit_what_was_written_is_a_lie(void **state)
 {
     (void)state;
@@ -134,6 +169,8 @@ int main(void)
         cmocka_unit_test(one_place_is_written_again_and_that_is_the_last_of_all),
         cmocka_unit_test(time_does_not_run_back),
         cmocka_unit_test(sound_is_prepared_within_its_limit_and_before_the_rest),
+        cmocka_unit_test(sound_prepared_is_a_sign_of_life_where_it_comes_faster_than_it_plays),
+        cmocka_unit_test(once_the_mp3_begins_only_its_bytes_are_signs_of_life),
         cmocka_unit_test(a_result_that_does_not_fit_what_was_written_is_a_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

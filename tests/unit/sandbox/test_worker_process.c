@@ -81,7 +81,7 @@ static enum worker_end run_in(struct worker_process *process, const char *behavi
 {
     struct conversion_options options = {0};
     text_copy(options.title, sizeof options.title, behaviour);
-    if (text_starts_with(behaviour, "prepare"))
+    if (text_starts_with(behaviour, "prepare") && strcmp(behaviour, "prepare_unasked") != 0)
         options.start_us = 1;
     struct worker_job ours = *job;
     ours.options = &options;
@@ -209,6 +209,27 @@ static void preparing_is_no_stall_while_it_is_faster_than_playing(void **state)
     assert_int_equal(run("prepare_and_convert", &job, &seen, &error), WORKER_DONE);
     assert_int_equal(run("prepare_for_ever", &job, &seen, &error), WORKER_BROKE);
     assert_ptr_equal(error.failure, &FAILURE_INTERNAL);
+    assert_non_null(strstr(error.text, "prepared"));
+}
+
+static void what_may_be_prepared_has_an_end_also_where_the_sound_has_none(void **state)
+{
+    (void)state;
+    struct error error;
+    struct seen seen = {0};
+    struct worker_job job = standard_job;
+    job.duration_max_ms = 0; /* its MP3 of 16 MiB still holds five hours at most */
+    assert_int_equal(run("prepare_too_much", &job, &seen, &error), WORKER_BROKE);
+    assert_ptr_equal(error.failure, &FAILURE_INTERNAL);
+    assert_non_null(strstr(error.text, "prepared"));
+}
+
+static void who_was_asked_for_all_of_the_sound_as_it_is_prepares_nothing(void **state)
+{
+    (void)state;
+    struct error error;
+    struct seen seen = {0};
+    assert_int_equal(run("prepare_unasked", &standard_job, &seen, &error), WORKER_BROKE);
     assert_non_null(strstr(error.text, "prepared"));
 }
 
@@ -377,6 +398,8 @@ int main(void)
         cmocka_unit_test(a_worker_that_ends_too_early_is_broken),
         cmocka_unit_test(a_worker_without_output_has_stalled_however_busy_it_is),
         cmocka_unit_test(preparing_is_no_stall_while_it_is_faster_than_playing),
+        cmocka_unit_test(what_may_be_prepared_has_an_end_also_where_the_sound_has_none),
+        cmocka_unit_test(who_was_asked_for_all_of_the_sound_as_it_is_prepares_nothing),
         cmocka_unit_test(time_that_our_callbacks_take_is_no_stall),
         cmocka_unit_test(time_in_which_we_stand_still_is_no_stall),
         cmocka_unit_test(the_deadline_ends_even_a_worker_that_works),
