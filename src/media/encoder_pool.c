@@ -138,15 +138,17 @@ static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_g
     return segment;
 }
 
+/* Blocks that no encoder goes back to are free for more sound; but while frames wait to be read,
+ * only so much that those that wait stay few. */
 static void release_blocks(struct encoder_pool *pool)
 {
-    uint64_t block = UINT64_MAX;
+    uint64_t block = blocks_of(pool->next_read + pool->segment_frames, pool->frame_samples);
     for (uint32_t i = 0; i < pool->worker_count; i++) {
         const struct segment *segment = pool->workers[i].segment;
         if (segment != NULL && segment->block < block)
             block = segment->block;
     }
-    if (block != UINT64_MAX && block > pool->kept_blocks)
+    if (block > pool->kept_blocks)
         pcm_ring_release(pool->ring, block - pool->kept_blocks);
 }
 
@@ -313,6 +315,7 @@ static bool begin_segment(struct worker *worker)
     if (is_wanted) {
         worker->segment = take_segment(pool, worker->frames_given);
         worker->frames_stale = worker->frames_given;
+        release_blocks(pool); /* the one left may have been what held them */
     }
     pthread_mutex_unlock(&pool->lock);
     return is_wanted;
@@ -458,6 +461,7 @@ bool encoder_pool_read(struct encoder_pool *pool, struct frame_parts *out_parts,
     if (*out_has_frame) {
         frame_row_get(&pool->first->row, pool->next_read++, out_parts);
         forget(pool);
+        release_blocks(pool);
     } else if (is_stopped && error != NULL) {
         *error = pool->error;
     }

@@ -31,7 +31,9 @@ MUST_CHECK bool encoder_pool_start(const struct encoder_pool_settings *settings,
 /* Stops the ring, and waits for the threads. NULL is fine. */
 void encoder_pool_destroy(struct encoder_pool *pool);
 
-/* The next frame, in order; waits for it. *out_has_frame is false after the last. */
+/* The next frame, in order; waits for it. *out_has_frame is false after the last. ERROR_INTERNAL
+ * where LAME failed, for good. The encoders are at most a segment each and one more ahead of who
+ * reads: then the ring's writer waits. */
 MUST_CHECK bool encoder_pool_read(struct encoder_pool *pool, struct frame_parts *out_parts,
                                   bool *out_has_frame, struct error *error);
 

@@ -4,9 +4,12 @@
 #include "media/frame_layout.h"
 #include "support/cmocka_all.h"
 #include "support/sound.h"
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define STREAM_SIZE_MAX (8U << 20)
 
@@ -190,6 +193,55 @@ static void a_pool_that_is_wanted_no_more_ends_at_once(void **state)
     }
 }
 
+struct slow_reading {
+    struct pcm_ring *ring;
+    sem_t has_ended;
+};
+
+static void *write_until_the_end(void *context)
+{
+    struct slow_reading *reading = context;
+    struct writing writing = {reading->ring, samples};
+    write_sound(&writing);
+    sem_post(&reading->has_ended);
+    return NULL;
+}
+
+/* As where an MP3 is stored more slowly than it is encoded. A pool that went on all the same would
+ * have taken all the sound long before the wait is over. */
+static void frames_that_nobody_reads_do_not_pile_up(void **state)
+{
+    (void)state;
+    const struct encoder_pool_settings settings = {
+        {.sample_rate_hz = 8000, .channels = 1, .bitrate_kbps = 8}, 2, SHORT_SAMPLES};
+    struct slow_reading reading = {.ring = pcm_ring_create(encoder_pool_blocks(&settings))};
+    struct error error = {0};
+    struct encoder_pool *pool;
+    struct frame_parts parts;
+    struct timespec end;
+    uint64_t frames = 0;
+    bool has_frame = true;
+    pthread_t writer;
+    make_sound(8000, 2000 * 576, SOUND_IN_TURN);
+    sem_init(&reading.has_ended, 0, 0);
+    assert_int_equal(pthread_create(&writer, NULL, write_until_the_end, &reading), 0);
+    assert_true(encoder_pool_start(&settings, reading.ring, &pool, &error));
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec++;
+    assert_int_equal(sem_timedwait(&reading.has_ended, &end), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    while (has_frame) {
+        assert_true(encoder_pool_read(pool, &parts, &has_frame, &error));
+        frames += has_frame;
+    }
+    assert_true(frames >= 2000);
+    assert_int_equal(encoder_pool_samples(pool), samples);
+    encoder_pool_destroy(pool);
+    pthread_join(writer, NULL);
+    pcm_ring_destroy(reading.ring);
+    sem_destroy(&reading.has_ended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +249,7 @@ int main(void)
         cmocka_unit_test(an_encoder_goes_on_until_the_next_one_makes_the_same),
         cmocka_unit_test(sound_of_any_length_is_encoded),
         cmocka_unit_test(a_pool_that_is_wanted_no_more_ends_at_once),
+        cmocka_unit_test(frames_that_nobody_reads_do_not_pile_up),
     };
     int result = cmocka_run_group_tests(tests, NULL, NULL);
     free(sound[0]);
