@@ -15,7 +15,7 @@ import pytest
 import media
 from conversion import TAPEDECK
 from mp3 import Mp3
-from workshop import wait_for
+from workshop import cpu_seconds, wait_for
 
 
 def test_without_a_name_the_mp3_gets_the_videos(here):
@@ -269,15 +269,6 @@ def test_a_worker_that_dies_is_an_error(here):
 def workers_of(pid):
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True).stdout
     return [int(line) for line in found.split()]
-
-
-def cpu_seconds(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return 0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def is_running(pid):

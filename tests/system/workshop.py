@@ -49,6 +49,16 @@ def wait_for(condition, seconds=20, what="the condition"):
         time.sleep(0.05)
 
 
+def cpu_seconds(pid):
+    """What all threads of a process used so far; 0 where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Service:
     """One process of `tapedeck`."""
 
