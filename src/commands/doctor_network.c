@@ -27,7 +27,7 @@
 /* Under `serve` auth is where that decided; elsewhere where the configuration says. "": nowhere,
  * since nothing was configured and nothing runs. */
 static bool find_auth(const struct doctor *doctor, char out_url[FILE_PATH_SIZE],
-                      struct error *error)
+                      const char **out_ca_file, struct error *error)
 {
     struct gateway_settings settings = {0};
     const struct config *config = doctor->session->config;
@@ -37,6 +37,7 @@ static bool find_auth(const struct doctor *doctor, char out_url[FILE_PATH_SIZE],
         !data_folder_get(config, &data, error) ||
         (doctor->has_data && !data_lock_is_held(data, &is_served, error)))
         return false;
+    *out_ca_file = settings.auth_ca_file;
     if (is_served && !config_is_given(config, "auth.listen"))
         return serve_plan_auth_url(data, out_url, error);
     bool is_expected =
@@ -78,7 +79,7 @@ enum doctor_verdict doctor_check_auth(struct doctor *doctor)
     if (!doctor->has_data && doctor->services == DOCTOR_ALL &&
         !config_is_given(doctor->session->config, "gateway.auth_url"))
         return doctor_say(doctor, DOCTOR_SKIPPED, "see data folder");
-    if (!find_auth(doctor, url, &error))
+    if (!find_auth(doctor, url, &options.ca_file, &error))
         return doctor_fail(doctor, &error, advice);
     if (url[0] == '\0')
         return doctor_say(doctor, DOCTOR_SKIPPED,

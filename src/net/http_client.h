@@ -13,7 +13,7 @@ struct http_client; /* keeps its connections; one per thread */
 
 struct http_client_options {
     const char *base_url;
-    const char *ca_file;        /* NULL: the system's */
+    const char *ca_file;        /* NULL or "": the system's */
     int64_t connect_timeout_ms; /* 0: 3 s */
     int64_t timeout_ms;         /* of the whole call; 0: 10 s */
     size_t body_size_max;       /* of an answer; 0: 1 MiB */

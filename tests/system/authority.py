@@ -91,12 +91,35 @@ class Shown:
             try:
                 if self.context is not None:
                     connection = self.context.wrap_socket(connection, server_side=True)
+                self._talk(connection)
             except OSError:
                 pass
             connection.close()
+
+    def _talk(self, connection):
+        pass
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.socket.close()
+
+
+class Front(Shown):
+    """Passes one request after another on to an HTTP server on loopback, each with a connection of
+    its own."""
+
+    def __init__(self, certificate, port):
+        self.server = ("127.0.0.1", port)
+        super().__init__(certificate)
+
+    def _talk(self, connection):
+        connection.settimeout(10)
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += connection.recv(65536) or b"\r\n\r\n"
+        with socket.create_connection(self.server, timeout=10) as server:
+            server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            while answer := server.recv(65536):
+                connection.sendall(answer)

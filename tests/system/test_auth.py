@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm
 
+from authority import Authority, Front
 from deck import ANNA, BEN, Client, Deck, code, expect
 from workshop import cpu_seconds, wait_for
 
@@ -389,3 +390,26 @@ def test_no_secret_is_logged(deck):
     for secret in (token, ANNA[1], "wrong password", gateway_key(deck), "topsecret"):
         assert secret not in logs
     assert base64.b64encode(b"anna@example.org:").decode()[:16] not in logs
+
+
+# ---- Between gateway and auth ----
+
+
+def test_a_gateway_reaches_auth_by_tls_of_an_authority_that_it_is_told(deck, tmp_path):
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    deck.start_auth()
+    port = int(deck.auth_url.rsplit(":", 1)[1])
+    with Front(authority.issue("localhost"), port) as front:
+        deck.auth_url = f"https://localhost:{front.port}"
+        deck.start_gateway({"gateway.auth_ca_file": authority.file})
+        client = deck.client()
+        wait_for(lambda: client.get("/v1/conversions").status_code == 200, what="auth's keys")
+        verdict = deck.command(
+            "doctor", "gateway", "--set", f"gateway.auth_url={deck.auth_url}",
+            "--set", f"gateway.auth_ca_file={authority.file}",
+        ).stdout
+        assert f"answers at {deck.auth_url}" in verdict
+        for told in (other.file, ""):  # "": the system's
+            deck.gateway.stop()
+            deck.start_gateway({"gateway.auth_ca_file": told})
+            expect(requests.post(f"{deck.url}/login", auth=ANNA), 503, "auth_unavailable")

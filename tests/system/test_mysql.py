@@ -149,6 +149,22 @@ def test_a_migration_that_was_killed_before_it_noted_a_version_goes_on(bare):
     bare.must("user", "list")
 
 
+def test_a_replica_whose_schema_is_not_there_yet_is_not_ready_and_looks_again(bare):
+    """While `migrate` still runs, a load balancer is to ask the replicas of the version before."""
+    def readiness():
+        answer = requests.get(f"http://{bare.auth.ops_address()}/readyz", timeout=6)
+        checks = {check["name"]: check["ok"] for check in answer.json()["checks"]}
+        return answer.status_code, checks["schema"]
+
+    bare.start_auth()
+    assert readiness() == (503, False)
+    bare.must("migrate")
+    wait_for(lambda: readiness() == (200, True), what="readiness")
+    bare.sql("DROP TABLE schema_version")
+    time.sleep(1.1)  # results are kept for a second
+    assert readiness() == (200, True)  # as for all other replicas now
+
+
 def test_a_schema_of_a_newer_version_is_left_alone(deck):
     deck.sql("UPDATE schema_version SET version = 99, reader_least = 99")
     for command in (("migrate",), ("user", "list")):

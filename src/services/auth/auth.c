@@ -143,7 +143,18 @@ static bool check_users(void *context, struct error *error)
 {
     struct auth *auth = context;
     CLEANUP(user_store_closep) struct user_store *users = NULL;
-    return user_store_open(auth->config, &users, error) && user_store_check(users, error);
+    if (!user_store_open(auth->config, &users, error) || !user_store_check(users, error))
+        return false;
+    atomic_store(&auth->has_met_users, true);
+    return true;
+}
+
+/* Not shared, as that of services/common/probes.c: a replica of a newer version that has never seen
+ * accounts of its schema is not ready, beside those of the older one that are. */
+static bool check_schema(void *context, struct error *error)
+{
+    struct auth *auth = context;
+    return atomic_load(&auth->has_met_users) || check_users(auth, error);
 }
 
 static bool auth_open(const struct config *config, struct ops *ops, void **out_state,
@@ -156,6 +167,7 @@ static bool auth_open(const struct config *config, struct ops *ops, void **out_s
     auth->ops = ops;
     auth->checks[0] = (struct ops_check){
         .name = "users", .check = check_users, .context = auth, .is_shared = true};
+    auth->checks[1] = (struct ops_check){.name = "schema", .check = check_schema, .context = auth};
     if (!config_load(config, auth_options, &auth->settings, error)) {
         free(auth);
         return false;

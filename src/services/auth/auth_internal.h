@@ -10,6 +10,7 @@
 #include "services/auth/keys.h"
 #include "services/auth/throttle.h"
 #include "stores/user_store/user_store.h"
+#include <stdatomic.h>
 
 struct auth {
     /* Set by auth_open(), then read-only. */
@@ -17,11 +18,12 @@ struct auth {
     struct auth_settings settings;
     struct throttle *throttle; /* owned */
     struct ops *ops;
-    struct ops_check checks[2];
+    struct ops_check checks[3];
     struct http_server *server;                /* owned */
     char nobody_hash[USER_PASSWORD_HASH_SIZE]; /* what an unknown user's password is held against */
 
-    struct hash_gate gate; /* safe from any thread */
+    struct hash_gate gate;     /* safe from any thread */
+    atomic_bool has_met_users; /* they could be worked with at least once */
 };
 
 /* Of one pool thread. */

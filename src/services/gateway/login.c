@@ -47,6 +47,7 @@ static bool call_auth(struct http_request *request, struct http_client_answer *o
     struct gateway_thread *thread = http_request_thread(request);
     const struct http_client_options options = {
         .base_url = thread->gateway->settings.auth_url,
+        .ca_file = thread->gateway->settings.auth_ca_file,
         .timeout_ms = LOGIN_TIMEOUT_MS,
     };
     if (thread->auth == NULL && !http_client_open(&options, &thread->auth, error))

@@ -25,6 +25,14 @@ const struct config_option gateway_options[] = {
         .help = "Where auth is: http://host:port, https://host:port or unix:/path.",
     },
     {
+        .name = "gateway.auth_ca_file",
+        .type = CONFIG_TEXT,
+        .field = CONFIG_FIELD(struct gateway_settings, auth_ca_file, const char *),
+        .standard = "",
+        .help = "PEM file of the authorities that may have signed the certificate behind an "
+                "https:// gateway.auth_url. Empty: those of the system.",
+    },
+    {
         .name = "gateway.auth_interval",
         .type = CONFIG_DURATION,
         .field = CONFIG_FIELD(struct gateway_settings, auth_interval_ms, int64_t),

@@ -8,6 +8,7 @@
 struct gateway_settings {
     const char *listen;
     const char *auth_url;
+    const char *auth_ca_file; /* "": the system's authorities */
     int64_t auth_interval_ms;
     uint64_t threads;
     uint64_t connections_max;

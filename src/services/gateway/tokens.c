@@ -287,6 +287,7 @@ bool tokens_open(const struct config *config, const struct gateway_settings *set
 {
     const struct http_client_options options = {
         .base_url = settings->auth_url,
+        .ca_file = settings->auth_ca_file,
         .timeout_ms = CALL_TIMEOUT_MS,
         .body_size_max = ANSWER_SIZE_MAX,
     };
