@@ -215,21 +215,25 @@ class Copy:
             errors = re.findall(r"^.*(?:error:|FAILED:|unknown target).*$", output, re.MULTILINE)
             raise Failure(f"{build} does not build: {' '.join(errors[:3]) or output[-500:]}")
 
+    def _introspect(self, what):
+        status, output = run(["meson", "introspect", what, "build-test"], 60, self.folder)
+        if status != 0:
+            raise Failure(f"meson introspect {what}: {output}")
+        return json.loads(output)
+
     def meson_test(self, name):
         """What Meson knows of a test."""
         if not self.tests:
             self.build("build-test", ["build.ninja"])
-            status, output = run(
-                ["meson", "introspect", "--tests", "build-test"], 60, self.folder
-            )
-            if status != 0:
-                raise Failure(f"meson introspect: {output}")
+            files = {target["id"]: target["filename"] for target in self._introspect("--targets")}
             prefix = self.folder / "build-test"
-            for test in json.loads(output):
-                words = map(pathlib.Path, test["cmd"])  # of a script, what it tries is built
-                test["targets"] = [
-                    str(word.relative_to(prefix)) for word in words if word.is_relative_to(prefix)
-                ]
+            for test in self._introspect("--tests"):
+                # Of a script, what it tries is built; of a program, what it starts as well.
+                words = [*test["cmd"], *sum((files[name] for name in test["depends"]), [])]
+                paths = {pathlib.Path(word) for word in words}
+                test["targets"] = sorted(
+                    str(path.relative_to(prefix)) for path in paths if path.is_relative_to(prefix)
+                )
                 self.tests[test["name"]] = test
         if name not in self.tests:
             raise Failure(f"no test of Meson is called {name}")
