@@ -5,6 +5,7 @@
 #include "media/media.h"
 #include "sandbox/confine.h"
 #include "sandbox/worker_channel.h"
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -76,6 +77,9 @@ int main(void)
     struct worker_channel *channel = NULL;
     /* Writing to a log file must fail, not kill: no file of ours may grow. */
     signal(SIGXFSZ, SIG_IGN);
+    /* glibc would reserve a heap of 64 MiB of address space for each thread, a gigabyte for all,
+     * which has a limit and may be needed for the index of a file. Encoders hardly allocate. */
+    mallopt(M_ARENA_MAX, 1);
     media_prepare();
     worker_channel_open(CHANNEL_FD, &channel);
     bool succeeded = confine_process(FD_COUNT, &error) && serve(channel, &error);

@@ -2,6 +2,7 @@
 parent."""
 
 import os
+import pathlib
 import re
 import resource
 import signal
@@ -242,6 +243,26 @@ def test_memory_does_not_grow_where_loudness_is_measured(running):
     worker, parent = work.wait()
     assert worker <= 64 * MIB
     assert parent <= 16 * MIB
+
+
+def test_many_encoders_leave_address_space_for_an_index(workshop):
+    """16 encoders' sound and stacks, and FFmpeg's libraries; an index can need 300 MB besides."""
+    converter = workshop.start("converter", {"converter.threads": "16"})
+    conversion = workshop.upload(media.long_clip(20), notify="none")
+    peaks = []
+    while workshop.record(conversion)["state"] in ("queued", "converting"):
+        peaks += [address_space_peak(pid) for pid in converter.worker_pids()]
+    assert workshop.record(conversion)["state"] == "done"
+    assert 400 * MIB <= max(peaks) <= 800 * MIB
+
+
+def address_space_peak(pid):
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"VmPeak:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
 
 
 def hour_of_silence():
