@@ -41,6 +41,11 @@ final class Main {
         return store;
     }
 
+    private static String setting(String name, String standard) {
+        String value = System.getenv(name);
+        return value == null ? standard : value;
+    }
+
     private static void serve(String[] arguments) throws Exception {
         int port = Integer.parseInt(arguments[0]);
         String[] login = System.getenv("MONGODB_LOGIN").split(":", 2);
@@ -50,10 +55,11 @@ final class Main {
         MVStore store = openStore(arguments[1]);
         MongoBackend front = new Front(
             new H2Backend(store), store, new Scram(login[0], login[1]),
-            System.getenv("MONGODB_REPLICA_SET"), "localhost:" + port);
+            System.getenv("MONGODB_REPLICA_SET"),
+            setting("MONGODB_HOST", "localhost") + ":" + port);
         MongoServer server = new MongoServer(front);
         server.enableSsl(key, null, certificate);
-        server.bind("127.0.0.1", port);
+        server.bind(setting("MONGODB_ADDRESS", "127.0.0.1"), port);
         Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow)); // closes the store
         System.out.println("ready");
     }

@@ -1,0 +1,62 @@
+# Sourced by the scripts beside it.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+namespace=tapedeck
+context=''
+profile=${MINIKUBE_PROFILE:-minikube}
+
+say() {
+    echo "$(basename "$0"): $*"
+}
+fail() {
+    say "$@" >&2
+    exit 1
+}
+usage() {
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+
+kubectl_here() {
+    kubectl --context "${context:-$profile}" --namespace "$namespace" "$@"
+}
+
+# How to get what is missing; each project's own page has the other ways.
+how_to_get() {
+    case $1 in
+    kubectl) echo "https://kubernetes.io/docs/tasks/tools (macOS: brew install kubectl; Windows: winget install Kubernetes.kubectl; or use \`minikube kubectl --\`)" ;;
+    minikube) echo "https://minikube.sigs.k8s.io/docs/start (macOS: brew install minikube; Linux: curl -LO https://storage.googleapis.com/minikube/releases/latest/minikube-linux-amd64 && sudo install minikube-linux-amd64 /usr/local/bin/minikube)" ;;
+    k9s) echo "https://k9scli.io/topics/install (macOS: brew install derailed/k9s/k9s; with Go: go install github.com/derailed/k9s@latest)" ;;
+    *) echo "your system's packages" ;;
+    esac
+}
+need() {
+    command -v "$1" >/dev/null || fail "needs $1: $(how_to_get "$1")"
+}
+
+# forward SERVICE PORT: sets $forwarded to an address on this machine, until the script ends.
+forwards=''
+forward() {
+    local log=$work/forward-$1 i
+    : >"$log"
+    kubectl_here port-forward "service/$1" ":$2" >"$log" 2>&1 &
+    forwards="$forwards $!"
+    for i in $(seq 100); do
+        forwarded=$(sed -n 's/^Forwarding from \(127\.0\.0\.1:[0-9]*\).*/\1/p' "$log" | head -n 1)
+        [ -z "$forwarded" ] || return 0
+        sleep 0.1
+    done
+    cat "$log" >&2
+    return 1
+}
+
+work=$(mktemp -d)
+chmod 700 "$work"
+finish() {
+    local pid
+    for pid in $forwards; do kill "$pid" 2>/dev/null || true; done
+    rm -rf "$work"
+}
+trap finish EXIT

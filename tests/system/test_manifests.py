@@ -1,0 +1,167 @@
+"""deploy/kubernetes holds together, as far as can be seen without a cluster: tests/kubernetes has one."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from workshop import RELEASE, ROOT
+
+DEPLOY = ROOT / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+OVERLAYS = ["minikube", "production"]
+SERVICES = ["auth", "converter", "gateway", "notifier"]
+PRESTOP_SECONDS, CLOSE_SECONDS = 5, 3
+
+
+def documents(pattern):
+    return [
+        document
+        for path in sorted(KUBERNETES.glob(pattern))
+        for document in yaml.safe_load_all(path.read_text())
+        if document and document.get("kind", "Component") not in ("Component", "Kustomization")
+    ]
+
+
+def workloads():
+    found = documents("base/*.yaml") + documents("components/*/*.yaml")
+    return {d["metadata"]["name"]: d for d in found if "template" in d.get("spec", {})}
+
+
+WORKLOADS = workloads()
+
+
+def pod_of(name):
+    return WORKLOADS[name]["spec"]["template"]["spec"]
+
+
+def environment_of(name):
+    return {row["name"]: row for row in pod_of(name)["containers"][0]["env"]}
+
+
+def test_all_parts_are_there():
+    assert set(WORKLOADS) == {
+        *SERVICES, "migrate-TAG", "mongodb", "rabbitmq", "mysql", "mail-sink"
+    }
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_pod_has_no_rights_that_it_does_not_need(name):
+    pod = pod_of(name)
+    security = pod["securityContext"]
+    assert security["runAsNonRoot"] is True and security["runAsUser"] > 0
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] == name.removesuffix("-TAG")
+    assert pod["enableServiceLinks"] is False
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+        assert "memory" in container["resources"]["limits"]
+        assert container["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_no_name_makes_a_variable_that_is_taken_for_an_option():
+    found = documents("base/*.yaml") + documents("components/*/*.yaml")
+    assert not [d["metadata"]["name"] for d in found
+                if d["metadata"]["name"].startswith("tapedeck-")]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_probed_and_has_time_to_end(name):
+    pod = pod_of(name)
+    [container] = pod["containers"]
+    paths = {probe: container[probe]["httpGet"]["path"]
+             for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez",
+                     "readinessProbe": "/readyz"}
+    assert container["readinessProbe"]["timeoutSeconds"] > 2  # that is how long it may take
+    drain = environment_of(name)["TAPEDECK_STOP_DRAIN_MAX"]["value"]
+    needed = int(drain.removesuffix("s")) + CLOSE_SECONDS
+    if name in ("gateway", "auth"):
+        assert container["lifecycle"]["preStop"]["exec"]["command"] == [
+            "sleep", str(PRESTOP_SECONDS)]
+        needed += PRESTOP_SECONDS
+    assert pod["terminationGracePeriodSeconds"] > needed
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "migrate-TAG"])
+def test_a_variable_is_an_option_and_a_file_of_it_is_mounted(name):
+    options = subprocess.run(
+        [RELEASE / "tapedeck", "config", "options"], capture_output=True, text=True, check=True
+    ).stdout
+    known = set(re.findall(r"\b[a-z]+\.[a-z_0-9]+\b", options))
+    sources = next(volume for volume in pod_of(name)["volumes"] if volume["name"] == "secrets")
+    mounted = {
+        f"/run/tapedeck/{item['path']}"
+        for source in sources["projected"]["sources"]
+        for item in next(iter(source.values()))["items"]
+    }
+    for variable, row in environment_of(name).items():
+        if variable == "TAPEDECK_CONFIG":
+            continue
+        section, key = variable.removeprefix("TAPEDECK_").lower().split("_", 1)
+        assert f"{section}.{key.removesuffix('_file')}" in known, variable
+        if key.endswith("_file"):
+            assert row["value"] in mounted
+
+
+@pytest.mark.parametrize("path", ["base/tapedeck.ini", "overlays/production/tapedeck.ini"])
+def test_the_configuration_is_one_that_the_program_takes(path):
+    shown = subprocess.run(
+        [RELEASE / "tapedeck", "config", "show", "--config", KUBERNETES / path],
+        capture_output=True, text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_mysql_in_a_cluster_is_as_secure_as_elsewhere():
+    """The same lines, with the places of a pod; its errors go to the pod's log."""
+    def settings(text):
+        lines = (line.strip() for line in text.splitlines())
+        return [line for line in lines if line and not line.startswith("#")]
+
+    places = {"ADDRESS": "0.0.0.0", "PORT": "3306", "TLS": "/run/mysql-server",
+              "FILES": "/var/lib/mysql-files", "LOGS": "/var/log/mysql"}
+    reference = re.sub(r"@(\w+)@", lambda found: places[found.group(1)],
+                       (DEPLOY / "mysql" / "server.cnf").read_text())
+    assert settings((KUBERNETES / "components/mysql/server.cnf").read_text()) == [
+        line for line in settings(reference) if not line.startswith("log_error =")
+    ]
+
+
+def test_every_secret_that_is_mounted_is_made():
+    made = (DEPLOY / "minikube" / "up").read_text()
+    for name in WORKLOADS:
+        for volume in pod_of(name)["volumes"]:
+            sources = volume.get("projected", {}).get("sources", [volume])
+            for source in sources:
+                secret = source.get("secret", {})
+                wanted = secret.get("name") or secret.get("secretName")
+                assert wanted is None or re.search(rf"secret {wanted}\b", made), wanted
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not here")
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_can_be_built(overlay):
+    built = subprocess.run(
+        ["kubectl", "kustomize", KUBERNETES / "overlays" / overlay], capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    found = [d for d in yaml.safe_load_all(built.stdout)]
+    assert {d["metadata"].get("namespace", "tapedeck") for d in found} == {"tapedeck"}
+    images = {
+        container["image"]
+        for d in found if "template" in d.get("spec", {})
+        for container in d["spec"]["template"]["spec"]["containers"]
+    }
+    assert all(re.search(r":[^:/]+$", image) for image in images), images
+    tag = next(image for image in images if "tapedeck:" in image).rsplit(":", 1)[1]
+    assert f"migrate-{tag}" in {d["metadata"]["name"] for d in found if d["kind"] == "Job"}
+    assert not [d for d in found if d["kind"] == "Secret"]
