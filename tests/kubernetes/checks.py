@@ -1,0 +1,249 @@
+"""The checks that `run` lists."""
+
+import json
+import time
+
+from cluster import SERVICES, STORES, Client, Load, Mails, make_video, table, wait_for
+
+LONG_SECONDS, SHORT_SECONDS = 1800, 5
+
+
+def is_converting(client, conversion):
+    return client.get(conversion)["state"] == "converting"
+
+
+def delete_one_pod(kubectl, name):
+    """The time until the next one is ready."""
+    victim = kubectl.pods(name)[0]["metadata"]
+    kubectl("delete", "pod", victim["name"], "--wait=false")
+    begun = time.monotonic()
+    wait_for(
+        lambda: victim["uid"] not in [pod["metadata"]["uid"] for pod in kubectl.pods(name)]
+        and kubectl.is_ready(name),
+        f"another pod of {name}",
+    )
+    return time.monotonic() - begun
+
+
+def pods(kubectl, client, told):
+    """Every pod is deleted once while a conversion of its own runs. Mails that the sink has in memory go
+    with it, so that they are counted only where it lives on."""
+    video, rows, is_well = make_video(LONG_SECONDS), [], True
+    expected = None
+    for name in (*SERVICES, *STORES):
+        wait_for(lambda: client.log_in() is None, "the login", 120)
+        conversion = client.upload(video)
+        wait_for(lambda: is_converting(client, conversion), "the conversion's begin", 120, 0.1)
+        back = delete_one_pod(kubectl, name)
+        found = client.wait_until_told(conversion)
+        mp3 = client.mp3(conversion)
+        expected = expected or mp3
+        with Mails(kubectl) as mails:
+            mailed = mails.count(conversion)
+        row_is_well = mp3 == expected and found["attempts"] <= 2 and mailed == 1
+        is_well = is_well and row_is_well
+        rows.append((name, f"{back:.1f}", found["state"], found["attempts"],
+                     "same" if mp3 == expected else "OTHER", mailed, "ok" if row_is_well else "FAILED"))
+    table(
+        "Every pod deleted once while a conversion runs",
+        ("pod", "next one ready after s", "state", "attempts", "MP3", "mails", ""), rows,
+    )
+    return is_well
+
+
+def stream(kubectl, client):
+    """Uploads, questions and downloads, by connections that are kept and by fresh ones."""
+    video = make_video(SHORT_SECONDS)
+    conversion = client.upload(video, notify="none")
+    wait_for(lambda: client.get(conversion)["state"] == "done", "a first conversion", 120)
+    load = Load()
+    kept = Client(kubectl, client.address)
+
+    def fresh():
+        one = Client.__new__(Client)
+        one.__dict__ = {**client.__dict__}
+        one.session = type(client.session)()
+        one.session.trust_env = False
+        one.session.headers.update(client.session.headers)
+        return one
+
+    def asked_by_a_fresh_connection():
+        with fresh().session as session:
+            session.get(f"{client.address}/v1/conversions/{conversion}", timeout=30).raise_for_status()
+
+    load.start("upload", lambda: fresh().upload(video, notify="none"), 0.3)
+    load.start("status, connection kept", lambda: kept.get(conversion), 0.02)
+    load.start("status, new connection", asked_by_a_fresh_connection, 0.05)
+    load.start("download", lambda: fresh().mp3(conversion), 0.1)
+    load.start("login", lambda: Client(kubectl, client.address), 0.5)
+    return load
+
+
+def rollout(kubectl, client, told):
+    deployments = {name: kubectl.get("deployment", name) for name in SERVICES}
+    before = {
+        name: found["spec"]["template"]["spec"]["containers"][0]["image"]
+        for name, found in deployments.items()
+    }
+    load, rows = stream(kubectl, client), []
+    time.sleep(5)
+    for image in (told.image, None):
+        for name in SERVICES:
+            begun = time.monotonic()
+            kubectl("set", "image", f"deployment/{name}", f"{name}={image or before[name]}")
+            kubectl("rollout", "status", f"deployment/{name}", "--timeout=300s")
+            rows.append((name, image or before[name], f"{time.monotonic() - begun:.1f}"))
+    # Those that go still serve what comes while the news of it gets around.
+    time.sleep(10)
+    load.stop()
+    table("Images rolled out, and back", ("service", "image", "s"), rows)
+    table("Requests meanwhile", ("request", "count", "failed", "slowest s"), load.rows())
+    for failure in load.failures[:20]:
+        print(f"  {failure}")
+    return not load.failures
+
+
+def converters(kubectl, client, told):
+    video, rows, asked = make_video(LONG_SECONDS), [], []
+    for count in (1, 3, 1):
+        kubectl("scale", "deployment/converter", f"--replicas={count}")
+        wait_for(
+            lambda: len(kubectl.pods("converter")) == count and kubectl.is_ready("converter"),
+            f"{count} converters",
+        )
+        begun = time.monotonic()
+        asked += [client.upload(video, notify="none") for _ in range(3)]
+        most = 0
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            most = max(most, sum(is_converting(client, one) for one in asked))
+            time.sleep(0.2)
+        rows.append((count, most, sum(client.get(one)["state"] == "done" for one in asked), len(asked),
+                     f"{time.monotonic() - begun:.0f}"))
+    found = [
+        wait_for(lambda one=one: client.get(one)["state"] in ("done", "failed") and client.get(one),
+                 "the end of all", 1800)
+        for one in asked
+    ]
+    done = sum(one["state"] == "done" for one in found)
+    rows.append(("end", 0, done, len(asked), ""))
+    table(
+        "Converters: 1, 3, 1, with three more uploads each time",
+        ("converters", "at work at once", "done so far", "of", "s"), rows,
+    )
+    return done == len(asked) and rows[1][1] >= 2
+
+
+def drain(kubectl, client, told):
+    [node, *others] = [item["metadata"]["name"] for item in kubectl.get("nodes")["items"]]
+    if others:
+        print("drain: there are other nodes; only the first is drained")
+    conversion = client.upload(make_video(LONG_SECONDS))
+    wait_for(lambda: is_converting(client, conversion), "the conversion's begin", 120, 0.1)
+    rows, begun = [], time.monotonic()
+
+    def note(what):
+        rows.append((what, f"{time.monotonic() - begun:.1f}"))
+
+    kubectl("cordon", node)
+    note("cordoned")
+    try:
+        kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
+                "--timeout=300s", "--pod-selector=app.kubernetes.io/part-of=tapedeck")
+        note("drained: services ended")
+        pending = [pod for name in SERVICES for pod in kubectl.pods(name)]
+        note(f"{sum(pod['status']['phase'] == 'Pending' for pod in pending)} pods wait for a node")
+    finally:
+        kubectl("uncordon", node)
+    note("uncordoned")
+    wait_for(lambda: all(kubectl.is_ready(name) for name in SERVICES), "all services")
+    note("all services are ready")
+    found = client.wait_until_told(conversion)
+    note(f"the conversion is {found['state']}, attempts {found['attempts']}")
+    table("The node cordoned, drained and uncordoned", ("what", "after s"), rows)
+    return found["state"] == "done"
+
+
+# From ARCHITECTURE.md: who calls whom.
+ARROWS = {
+    ("gateway", "auth:5000"), ("gateway", "mongodb:27017"), ("gateway", "rabbitmq:5671"),
+    ("auth", "mysql:3306"),
+    ("converter", "mongodb:27017"), ("converter", "rabbitmq:5671"),
+    ("notifier", "mongodb:27017"), ("notifier", "rabbitmq:5671"), ("notifier", "mail-sink:1025"),
+    ("migrate", "mongodb:27017"), ("migrate", "rabbitmq:5671"), ("migrate", "mysql:3306"),
+}
+# Each is a pod's port; mongodb-0.mongodb:27017 is reached by the name mongodb as well.
+TARGETS = ["gateway:8080", "gateway:9090", "auth:5000", "auth:9090", "converter:9090", "notifier:9090",
+           "mongodb:27017", "rabbitmq:5671", "mysql:3306", "mail-sink:1025", "mail-sink:8025"]
+OUTSIDE = {"API server": "kubernetes.default:443"}
+
+
+def probe_pod(image, name):
+    """As one of `name` to the policies, since they look at labels; it serves nothing."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"probe-{name}", "labels": {"app.kubernetes.io/name": name, "probe": "yes"}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 10001,
+                                "seccompProfile": {"type": "RuntimeDefault"}},
+            # Never ready, so that no Service sends anything to it.
+            "containers": [{
+                "name": "probe", "image": image, "imagePullPolicy": "IfNotPresent",
+                "command": ["sleep", "600"],
+                "readinessProbe": {"exec": {"command": ["false"]}},
+                "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                    "capabilities": {"drop": ["ALL"]}},
+            }],
+        },
+    }
+
+
+TRY = """
+for target; do
+    host=${target%:*} port=${target##*:}
+    if timeout 2 bash -c "exec 3<>/dev/tcp/$host/$port" 2>/dev/null; then echo "$target open"
+    else echo "$target closed"; fi
+done
+"""
+
+
+def policies(kubectl, client, told):
+    image = kubectl.get("deployment", "gateway")["spec"]["template"]["spec"]["containers"][0]["image"]
+    addresses = {}
+    for target in TARGETS:
+        name, port = target.rsplit(":", 1)
+        addresses[target] = f"{kubectl.pods(name)[0]['status']['podIP']}:{port}"
+    service = kubectl.get("service", "kubernetes", "--namespace=default")["spec"]["clusterIP"]
+    addresses["API server"] = f"{service}:443"
+    sources = [*SERVICES, "migrate", *STORES, "stranger"]
+    rows, wrong = [], []
+    try:
+        for name in sources:
+            kubectl("apply", "-f", "-", text=json.dumps(probe_pod(image, name)))
+        for name in sources:
+            wait_for(
+                lambda: kubectl.get("pod", f"probe-{name}")["status"]["phase"] == "Running",
+                f"the probe {name}", pause=0.2,
+            )
+        time.sleep(3)  # until the rules of new pods are loaded everywhere
+        for name in sources:
+            answer = kubectl("exec", f"probe-{name}", "--", "bash", "-c", TRY, "try", *addresses.values())
+            is_open = dict(line.rsplit(" ", 1) for line in answer.splitlines())
+            cells = []
+            for target, address in addresses.items():
+                was = is_open[address] == "open"
+                wanted = (name, target) in ARROWS or (name, target) == ("mongodb", "mongodb:27017")
+                cells.append(("open" if was else "-") if was == wanted else ("OPEN!" if was else "CLOSED!"))
+                if was != wanted:
+                    wrong.append(f"{name} -> {target}")
+            rows.append((name, *cells))
+    finally:
+        kubectl("delete", "pods", "-l", "probe=yes", "--wait=false", check=False)
+    table("Ways between pods: from (row) to (column)", ("", *addresses), rows)
+    print(f"{len(ARROWS) + 1} arrows open, {len(rows) * len(addresses) - len(ARROWS) - 1} others closed"
+          if not wrong else f"not as they should be: {', '.join(wrong)}")
+    return not wrong
