@@ -52,13 +52,14 @@ static bool write_output(void *context, uint64_t offset, const void *bytes, size
     return convert_output_write_at(work->output, offset, bytes, size, error);
 }
 
-/* Those that this process may use, which in a container can be fewer than there are. */
-static uint32_t count_cores(void)
+/* One for each core that this process may use, which in a container can be fewer than there are. */
+static uint32_t choose_threads(void)
 {
     cpu_set_t cores;
     if (sched_getaffinity(0, sizeof cores, &cores) != 0)
         return 1;
-    return (uint32_t)CPU_COUNT(&cores);
+    uint32_t count = (uint32_t)CPU_COUNT(&cores);
+    return count < WORKER_THREADS_MAX ? count : WORKER_THREADS_MAX;
 }
 
 static bool open_work(struct work *work, struct error *error)
@@ -85,7 +86,7 @@ static bool convert(struct work *work, struct worker_result *out_result, struct 
     const struct worker_job job = {
         .options = &work->request->options,
         .input_size = convert_input_size(work->input),
-        .threads = count_cores(),
+        .threads = choose_threads(),
         .stall_max_ms = STALL_MS_MAX,
         .cancel_fd = work->cancel_fd,
     };

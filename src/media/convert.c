@@ -14,7 +14,6 @@
 #include <libavutil/log.h>
 
 #define BITRATE_STANDARD_KBPS 128
-#define ENCODERS_MAX 16 /* each may hold 15 MB of sound, within the worker's limit */
 /* How long a file that claims to be too long may be decoded only to see whether that is true. */
 #define SCAN_MS_MAX (20 * CLOCK_SECOND_MS)
 
@@ -50,8 +49,7 @@ static void decide(struct conversion *conversion, const AVFrame *frame)
     encoder->bitrate_kbps = mp3_bitrate_at_most(encoder->sample_rate_hz,
                                                 options->bitrate_kbps != 0 ? options->bitrate_kbps
                                                                            : BITRATE_STANDARD_KBPS);
-    uint32_t threads = conversion->job->threads;
-    conversion->pool.encoders = threads < ENCODERS_MAX ? threads : ENCODERS_MAX;
+    conversion->pool.encoders = conversion->job->threads;
     conversion->pool.samples =
         excerpt_duration_us(conversion->excerpt) / 1000 * encoder->sample_rate_hz / 1000;
 }

@@ -43,7 +43,8 @@ struct media_job {
     const struct conversion_options *options;
     uint64_t output_size_max; /* at most MEDIA_OUTPUT_SIZE_MAX */
     uint64_t duration_max_ms; /* 0: no limit */
-    uint32_t threads;         /* to encode in, at least 1; what comes out is the same */
+    uint32_t threads;         /* to encode in, at least 1; each may hold 15 MB of sound; what comes
+                               * out is the same however many there are */
 };
 
 struct media_result {

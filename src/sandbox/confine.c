@@ -19,6 +19,10 @@
 #define IS_SANITIZED false
 #endif
 
+_Static_assert(CONFINE_DATA_SIZE_MAX >=
+                   (64 + (CONFINE_ENCODERS_MAX - 1) * 24 + 300) * UINT64_C(1048576),
+               "the encoders and an index have room");
+
 static const struct limit {
     const char *name;
     __rlimit_resource_t resource;

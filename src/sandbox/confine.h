@@ -6,9 +6,10 @@
 
 #include "base/error.h"
 
-/* Above what any honest input needs: the index of an MP4, 60 bytes a sample, which for 12 hours of
- * video with sound is 300 MB, and 64 MiB for one encoder, 24 more for each other (15 of sound, 8 of
- * stack). */
+/* Encoders at once: 64 MiB for one, 24 more for each other (15 of sound, 8 of stack). */
+#define CONFINE_ENCODERS_MAX 16
+/* Above what any honest input needs: all encoders, and the index of an MP4, 60 bytes a sample,
+ * which for 12 hours of video with sound is 300 MB. */
 #define CONFINE_DATA_SIZE_MAX (UINT64_C(768) << 20)
 /* Shared anonymous memory does not count as data, so the address space has a limit too; FFmpeg's
  * libraries alone map 300 MB of it. */

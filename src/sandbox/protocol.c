@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "model/failure.h"
+#include "sandbox/confine.h"
 #include <assert.h>
 #include <string.h>
 
@@ -92,7 +93,7 @@ bool protocol_parse_job(const void *payload, size_t size, struct protocol_job *o
                           error) ||
         !json_get_integer(json, "duration_max_ms", JSON_REQUIRED, 0, INT64_MAX / 1000000,
                           &duration_max_ms, error) ||
-        !json_get_integer(json, "threads", JSON_REQUIRED, 1, PROTOCOL_THREADS_MAX, &threads,
+        !json_get_integer(json, "threads", JSON_REQUIRED, 1, CONFINE_ENCODERS_MAX, &threads,
                           error) ||
         !conversion_options_from_json(json_object_get(json, "options"), &job.options, error))
         return error_prefix(error, "job");

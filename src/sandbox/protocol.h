@@ -23,7 +23,6 @@
 #define PROTOCOL_JOB_SIZE_MAX 16384
 #define PROTOCOL_CODE_SIZE 32
 #define PROTOCOL_TEXT_SIZE 200
-#define PROTOCOL_THREADS_MAX 1024
 
 enum protocol_type {
     PROTOCOL_JOB = 1,  /* JSON */
@@ -46,7 +45,7 @@ struct protocol_job {
     uint64_t input_size; /* or PROTOCOL_SIZE_UNKNOWN */
     uint64_t output_size_max;
     uint64_t duration_max_ms; /* 0: no limit */
-    uint32_t threads;
+    uint32_t threads;         /* 1 to CONFINE_ENCODERS_MAX */
 };
 
 struct protocol_read {

@@ -504,7 +504,7 @@ enum worker_end worker_process_run(struct worker_process *process, const struct 
                                    struct worker_result *out_result, struct error *error)
 {
     _Static_assert(WORKER_SIZE_UNKNOWN == PROTOCOL_SIZE_UNKNOWN, "one way to say it");
-    assert(job->threads >= 1 && job->threads <= PROTOCOL_THREADS_MAX);
+    assert(job->threads >= 1 && job->threads <= WORKER_THREADS_MAX);
     struct error unwanted;
     if (error == NULL)
         error = &unwanted;

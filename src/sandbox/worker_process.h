@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "model/conversion_options.h"
+#include "sandbox/confine.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ void worker_process_close(struct worker_process *process);
 void worker_process_closep(struct worker_process **process);
 
 #define WORKER_SIZE_UNKNOWN UINT64_MAX
+#define WORKER_THREADS_MAX CONFINE_ENCODERS_MAX
 #define WORKER_TICK_MS 250 /* the longest time between two ticks, callbacks aside */
 
 struct worker_job {
@@ -36,7 +38,7 @@ struct worker_job {
     uint64_t output_size_max; /* a larger MP3 is FAILURE_TOO_LARGE; 0: 4 GiB - 1, what its own
                                * header can count */
     int64_t duration_max_ms;  /* longer sound is FAILURE_TOO_LONG; 0: no limit */
-    uint32_t threads;         /* encoders at once, at least 1 */
+    uint32_t threads;         /* encoders at once, 1 to WORKER_THREADS_MAX */
     int64_t stall_max_ms;     /* without output while it waits for nothing of ours; sound on the
                                * way to start_seconds, or measured for loudness_lufs, counts while
                                * it comes faster than it plays; 0: no limit */

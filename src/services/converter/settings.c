@@ -1,6 +1,7 @@
 #include "services/converter/settings.h"
 
 #include "base/clock.h"
+#include "sandbox/worker_process.h"
 #include "services/common/limits.h"
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ const struct config_option converter_options[] = {
         .type = CONFIG_COUNT,
         .field = CONFIG_FIELD(struct converter_settings, threads, uint64_t),
         .standard = "0",
-        .most = CONVERTER_THREADS_MAX,
+        .most = WORKER_THREADS_MAX,
         .help = "Encoder threads of each conversion; 0 is the number of cores divided by "
                 "converter.jobs.",
     },
@@ -58,8 +59,8 @@ static uint64_t threads_for(uint64_t jobs)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t threads = cores > 0 ? (uint64_t)cores / jobs : 1;
-    if (threads > CONVERTER_THREADS_MAX)
-        return CONVERTER_THREADS_MAX;
+    if (threads > WORKER_THREADS_MAX)
+        return WORKER_THREADS_MAX;
     return threads > 0 ? threads : 1;
 }
 

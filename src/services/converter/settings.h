@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #define CONVERTER_JOBS_MAX 64
-#define CONVERTER_THREADS_MAX 16 /* more, the engine would not use */
 
 struct converter_settings {
     uint64_t jobs;

@@ -43,9 +43,15 @@ static void jobs_that_are_none_are_refused(void **state)
         "\"threads\":1}",
         "{\"options\":{},\"input_size\":1,\"output_size_max\":1,\"duration_max_ms\":0,"
         "\"threads\":0}",
-        ("{\"options\":{\"track\":-1},\"input_size\":1,\"output_size_max\":1,"
-         "\"duration_max_ms\":0}"),
+        "{\"options\":{},\"input_size\":1,\"output_size_max\":1,\"duration_max_ms\":0,"
+        "\"threads\":17}",
+        "{\"options\":{\"track\":-1},\"input_size\":1,\"output_size_max\":1,\"duration_max_ms\":0,"
+        "\"threads\":1}",
     };
+    static const char job_that_is_one[] = "{\"options\":{},\"input_size\":1,\"output_size_max\":1,"
+                                          "\"duration_max_ms\":0,\"threads\":16}";
+    struct protocol_job one;
+    assert_true(protocol_parse_job(job_that_is_one, strlen(job_that_is_one), &one, NULL));
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
         struct error error = {0};
         struct protocol_job job;
