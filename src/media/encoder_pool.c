@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* An encoder gives a frame only once all of its slot is written, which small frames wait for. */
-#define LATENCY_FRAMES 64
+#define LATENCY_FRAMES FRAME_SLOTS_LEFT_OVER_MAX
 /* So much can be decoded before the encoders need it. */
 #define AHEAD_BLOCKS 16
 /* Frames that were read are forgotten so many at a time. */

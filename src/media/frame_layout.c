@@ -15,7 +15,8 @@ void frame_layout_init(struct frame_layout *layout, bool is_vbr)
 static bool begin_slot(struct frame_layout *layout, struct buffer *out, struct error *error)
 {
     assert(layout->heads_done < layout->heads_added);
-    const struct frame_head *head = &layout->heads[layout->heads_done++ % FRAME_LAYOUT_HEADS_MAX];
+    const struct frame_head *head =
+        &layout->heads[layout->heads_done++ % FRAME_SLOTS_LEFT_OVER_MAX];
     layout->slot_missing = head->slot_size;
     return buffer_append(out, head->bytes, head->size, error);
 }
@@ -166,8 +167,8 @@ static bool do_next_fit(const struct frame_layout *layout, uint64_t end)
 static void add_head(struct frame_layout *layout, const struct frame_parts *parts,
                      const struct mp3_frame *frame, uint32_t main_data_begin)
 {
-    assert(layout->heads_added - layout->heads_done < FRAME_LAYOUT_HEADS_MAX);
-    struct frame_head *head = &layout->heads[layout->heads_added++ % FRAME_LAYOUT_HEADS_MAX];
+    assert(layout->heads_added - layout->heads_done < FRAME_SLOTS_LEFT_OVER_MAX);
+    struct frame_head *head = &layout->heads[layout->heads_added++ % FRAME_SLOTS_LEFT_OVER_MAX];
     memcpy(head->bytes, parts->head, parts->head_size);
     head->size = parts->head_size;
     head->slot_size = frame->size - parts->head_size;

@@ -13,7 +13,6 @@
 #include "media/frame_row.h"
 
 #define FRAME_LAYOUT_OUT_SIZE_MAX (256 << 10)
-#define FRAME_LAYOUT_HEADS_MAX 64 /* more than slots fit in what can be left over */
 
 struct frame_layout {
     bool is_vbr;
@@ -26,7 +25,7 @@ struct frame_layout {
         unsigned char bytes[FRAME_HEAD_SIZE_MAX];
         uint32_t size;
         uint32_t slot_size;
-    } heads[FRAME_LAYOUT_HEADS_MAX];
+    } heads[FRAME_SLOTS_LEFT_OVER_MAX];
     size_t heads_added;
     size_t heads_done;
     uint32_t slot_missing; /* bytes of the slot that is being written */

@@ -18,6 +18,9 @@
 #define FRAME_HEAD_SIZE_MAX (MP3_FRAME_HEADER_SIZE + 32)
 #define FRAME_MAIN_DATA_SIZE_MAX 2048 /* four granules of 12 bits' length each */
 #define FRAME_RESERVOIR_SIZE_MAX 511  /* what main_data_begin can say */
+/* More frames than can wait for their slots to be written, which in silence are all that is left
+ * over: 255 bytes are 85 slots of 3, those of stereo at 24 kHz and 8 kb/s. */
+#define FRAME_SLOTS_LEFT_OVER_MAX 128
 
 struct frame_parts {
     struct mp3_frame frame;

@@ -124,6 +124,7 @@ static void several_encoders_make_what_one_makes(void **state)
         {{.sample_rate_hz = 44100, .channels = 1, .bitrate_kbps = 320}, 2, SHORT_SAMPLES},
         {{.sample_rate_hz = 48000, .channels = 2, .bitrate_kbps = 64}, 3, SHORT_SAMPLES},
         {{.sample_rate_hz = 22050, .channels = 2, .bitrate_kbps = 160}, 5, SHORT_SAMPLES},
+        {{.sample_rate_hz = 24000, .channels = 2, .bitrate_kbps = 8}, 2, SHORT_SAMPLES},
         {{.sample_rate_hz = 8000, .channels = 1, .bitrate_kbps = 16}, 3, SHORT_SAMPLES},
         {{.sample_rate_hz = 44100, .channels = 2, .is_vbr = true, .vbr_quality = 5},
          4,

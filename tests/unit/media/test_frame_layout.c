@@ -73,6 +73,7 @@ static const struct encoder_settings all_settings[] = {
     {.sample_rate_hz = 48000, .channels = 2, .bitrate_kbps = 256},
     {.sample_rate_hz = 32000, .channels = 1, .bitrate_kbps = 320},
     {.sample_rate_hz = 24000, .channels = 1, .bitrate_kbps = 8},
+    {.sample_rate_hz = 24000, .channels = 2, .bitrate_kbps = 8}, /* slots of three bytes */
     {.sample_rate_hz = 22050, .channels = 2, .bitrate_kbps = 64},
     {.sample_rate_hz = 16000, .channels = 2, .bitrate_kbps = 160},
     {.sample_rate_hz = 11025, .channels = 2, .bitrate_kbps = 32},
@@ -81,6 +82,7 @@ static const struct encoder_settings all_settings[] = {
     {.sample_rate_hz = 44100, .channels = 2, .is_vbr = true, .vbr_quality = 0},
     {.sample_rate_hz = 44100, .channels = 2, .is_vbr = true, .vbr_quality = 2},
     {.sample_rate_hz = 48000, .channels = 1, .is_vbr = true, .vbr_quality = 9},
+    {.sample_rate_hz = 24000, .channels = 2, .is_vbr = true, .vbr_quality = 5},
     {.sample_rate_hz = 22050, .channels = 2, .is_vbr = true, .vbr_quality = 4},
     {.sample_rate_hz = 8000, .channels = 2, .is_vbr = true, .vbr_quality = 0},
 };
