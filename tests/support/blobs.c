@@ -8,6 +8,7 @@
  *   put video|mp3 ID FILE           all of it, in pieces as a gateway writes them
  *   get video|mp3 ID FILE           size and conversion are told
  *   read video|mp3 ID OFFSET SIZE FILE
+ *   ranges video|mp3 ID FILE        by one reader; the file has lines of offset and size
  *   remove video|mp3 ID
  */
 
@@ -157,6 +158,41 @@ static bool run_read(struct error *error)
     return read_blob(words[5], words[3], words[4], error);
 }
 
+static bool read_ranges(struct blob_reader *reader, FILE *list, struct error *error)
+{
+    static char piece[PIECE_SIZE];
+    char line[64];
+    while (fgets(line, sizeof line, list) != NULL) {
+        char *rest = NULL;
+        uint64_t at = strtoull(line, &rest, 10);
+        uint64_t end = at + number(rest);
+        for (size_t got = 0; at < end; at += got) {
+            size_t wanted = end - at < sizeof piece ? (size_t)(end - at) : sizeof piece;
+            if (!blob_reader_read(reader, at, piece, wanted, &got, error))
+                return false;
+            if (got == 0)
+                return error_set(error, ERROR_BAD_INPUT, "a range is past the end");
+        }
+    }
+    return true;
+}
+
+static bool run_ranges(struct error *error)
+{
+    struct id id = id_of(words[2]);
+    CLEANUP(blob_reader_closep) struct blob_reader *reader = NULL;
+    struct blob_metadata found;
+    uint64_t whole = 0;
+    FILE *list = fopen(words[3], "re");
+    if (list == NULL)
+        return error_set(error, ERROR_BAD_INPUT, "cannot read %s", words[3]);
+    bool is_read =
+        blob_reader_open(store, kind_of(words[1]), &id, &reader, &whole, &found, error) &&
+        read_ranges(reader, list, error);
+    fclose(list);
+    return is_read;
+}
+
 static bool run_remove(struct error *error)
 {
     struct id id = id_of(words[2]);
@@ -174,7 +210,7 @@ static const struct step {
     {"flush", 1, true, false, run_flush},    {"finish", 2, true, false, run_finish},
     {"close", 1, false, false, run_close},   {"put", 4, false, false, run_put},
     {"get", 4, false, true, run_get},        {"read", 6, false, true, run_read},
-    {"remove", 3, false, false, run_remove},
+    {"remove", 3, false, false, run_remove}, {"ranges", 4, false, false, run_ranges},
 };
 
 static const char *const kind_names[] = {

@@ -31,6 +31,8 @@ class Wire:
         self.server = {"host": host, "port": port, "ssl": tls}
         self.judge = lambda message: "pass"
         self.held = []
+        self.answers = self.answered_bytes = 0  # of the server
+        self.delay = lambda size: 0  # seconds, of an answer that long
         self.takers = set()  # asyncio itself forgets those that wait
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
@@ -79,6 +81,10 @@ class Wire:
                     is_answered.set()
                 if verdict == "cut after" or not answer:
                     break
+                self.answers += 1
+                self.answered_bytes += len(answer)
+                if seconds := self.delay(len(answer)):
+                    await asyncio.sleep(seconds)
                 near_out.write(answer)
         except OSError:
             pass

@@ -9,6 +9,7 @@ import wave
 import pytest
 
 import media
+import reading
 from mp3 import Mp3, crc16
 
 VIDEO = ["-c:v", "mpeg4", "-shortest"]
@@ -411,3 +412,15 @@ def test_a_sound_track_without_one_good_frame_is_damaged(here):
     source = here.path / "noise.mp4"
     source.write_bytes(data[:music_at] + b"\xff" * (len(data) - music_at))
     here.refuse(source, "damaged")
+
+
+@pytest.mark.parametrize("name", ["half.mp4", "whole.mov", "pieces.mp4"])
+def test_pictures_between_pieces_of_sound_are_not_read(here, name):
+    """The sound is cut into pieces of half a second, a second, and two; as cameras do."""
+    film = reading.film(name, 20)
+    size = film.stat().st_size
+    ranges = reading.ranges(here.path, film)
+    assert size > 18_000_000
+    assert sum(size for _, size in ranges) < 0.1 * size
+    theirs = media.make(f"{name}.mp3", "-i", film, "-vn", "-c:a", "libmp3lame", "-b:a", "128k")
+    assert Mp3(here.path / "out.mp3").music == Mp3(theirs).music

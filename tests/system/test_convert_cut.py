@@ -1,14 +1,13 @@
 """A part of a video: from start_seconds to end_seconds, to the sample, as ffmpeg cuts it; and no
 more of the video is read for it than its container allows."""
 
-import os
 import re
 import subprocess
 
 import pytest
 
 import media
-from conversion import TAPEDECK
+import reading
 from mp3 import Mp3
 
 SECONDS = 75
@@ -136,18 +135,7 @@ def test_a_part_comes_out_of_a_pipe(here):
 
 
 def bytes_read(folder, *arguments):
-    """By tapedeck, of the video."""
-    log = folder / "strace"
-    # Who is traced cannot look for leaks: in a sanitized build that alone would be a failure.
-    options = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    subprocess.run(
-        ["strace", "-f", "-e", "trace=pread64", "-o", log, TAPEDECK, "convert", "--quiet", "--force"]
-        + [*arguments, "out.mp3"],
-        cwd=folder,
-        env={**os.environ, "ASAN_OPTIONS": options},
-        check=True,
-    )
-    return sum(int(size) for size in re.findall(r"pread64\(.*\) += (\d+)", log.read_text()))
+    return sum(size for _, size in reading.ranges(folder, *arguments))
 
 
 def large(name, *arguments):

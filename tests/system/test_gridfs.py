@@ -9,6 +9,7 @@ import gridfs
 import pytest
 from bson import ObjectId
 
+import reading
 from blobs import Failed, Place, is_write
 from mongodb import MongoDb
 from workshop import wait_for
@@ -448,3 +449,22 @@ def test_memory_does_not_grow_with_the_blob(place, sample, tmp_path):
         peaks[name] = blobs.peak_mib()
         blobs("remove", "video", blob)
     assert peaks["large"] < peaks["small"] + 8
+
+
+@pytest.mark.parametrize("name", ["half.mp4", "whole.mov", "pieces.mp4"])
+def test_chunks_of_pictures_alone_are_not_read(place, tmp_path, name):
+    """Who takes the sound out of a film gets the chunks that hold some, and few others."""
+    film, blob = reading.film(name, 20), ObjectId()
+    ranges = reading.ranges(tmp_path, film)
+    list_of = tmp_path / "ranges"
+    list_of.write_text("".join(f"{offset} {size}\n" for offset, size in ranges))
+    place.blobs()("put", "video", blob, film)
+    wire = place.wire()
+    place.blobs(wire)("ranges", "video", blob, list_of)
+    visits, last = 0, None  # a chunk at a time is held
+    for offset, size in ranges:
+        for chunk in range(offset // CHUNK, (offset + size - 1) // CHUNK + 1):
+            visits += chunk != last
+            last = chunk
+    assert wire.answered_bytes < 1.02 * visits * CHUNK + 100_000
+    assert wire.answered_bytes < 0.7 * film.stat().st_size

@@ -15,14 +15,19 @@
 
 /* The chunks that were asked for last lie in memory: one where the reader jumped to, twice as many
  * as before each time it went on at once. So a distance to the server is crossed less often, and a
- * thousand slow downloads have one chunk each. */
+ * thousand slow downloads have one chunk each.
+ *
+ * Who takes the sound out of a film, and leaves the pictures, jumps: what is read lies across the
+ * border of two chunks now and then, and that is no going on. So it counts only where at least half
+ * of what is held was passed through. */
 struct gridfs_reader {
     struct blob_reader base;
     struct gridfs_blob blob;
     struct gridfs_file file;
-    uint64_t first; /* chunk */
-    size_t count;   /* chunks that are held */
-    size_t size;    /* their bytes */
+    uint64_t first;              /* chunk */
+    size_t count;                /* chunks that are held */
+    size_t size;                 /* their bytes */
+    size_t read_begin, read_end; /* of these, where reads were: from the first to the last */
     int64_t fetched_at_boot_ms;
     int64_t single_ms; /* what the last one took that was asked for alone */
     size_t capacity;
@@ -80,7 +85,9 @@ static void make_room(struct gridfs_reader *reader, size_t size)
 static bool goes_on(const struct gridfs_reader *reader, uint64_t index)
 {
     int64_t boot_ms = clock_boot_ms();
-    return reader->count > 0 && index == reader->first + reader->count &&
+    bool was_passed_through = reader->read_end > reader->read_begin &&
+                              2 * (reader->read_end - reader->read_begin) >= reader->size;
+    return was_passed_through && index == reader->first + reader->count &&
            boot_ms - reader->fetched_at_boot_ms < SLOW_MS &&
            boot_ms >= reader->blob.store->single_until_boot_ms;
 }
@@ -142,8 +149,18 @@ static bool fetch(struct gridfs_reader *reader, uint64_t index, struct error *er
     reader->first = index;
     reader->count = count;
     reader->size = size;
+    reader->read_begin = size;
+    reader->read_end = 0;
     note_time(reader, count, begun_at_boot_ms);
     return true;
+}
+
+static void note_read(struct gridfs_reader *reader, size_t begin, size_t end)
+{
+    if (begin < reader->read_begin)
+        reader->read_begin = begin;
+    if (end > reader->read_end)
+        reader->read_end = end;
 }
 
 bool gridfs_reader_read(struct blob_reader *reader, uint64_t offset, void *out_bytes, size_t size,
@@ -164,6 +181,7 @@ bool gridfs_reader_read(struct blob_reader *reader, uint64_t offset, void *out_b
         size_t at = (size_t)(offset + got - start);
         size_t part = gridfs->size - at < wanted - got ? gridfs->size - at : wanted - got;
         memcpy(to + got, gridfs->bytes + at, part);
+        note_read(gridfs, at, at + part);
         got += part;
     }
     *out_size = wanted;
