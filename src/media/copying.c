@@ -1,5 +1,6 @@
 #include "media/copying.h"
 
+#include "media/decoding.h"
 #include "media/mp3_writer.h"
 #include "model/failure.h"
 #include <inttypes.h>
@@ -19,12 +20,6 @@ struct copying {
     uint64_t samples_reported;
 };
 
-static bool is_too_long(const struct media_job *job, const struct copy_plan *plan)
-{
-    return job->duration_max_ms != 0 &&
-           plan->samples * 1000 > job->duration_max_ms * plan->frame.sample_rate_hz;
-}
-
 bool copying_plan(const struct media_job *job, struct source *source, struct copy_plan *out_plan,
                   bool *out_is_possible, struct error *error)
 {
@@ -36,9 +31,9 @@ bool copying_plan(const struct media_job *job, struct source *source, struct cop
             return false;
         if (packet.bytes != NULL)
             is_possible = copy_plan_add(&plan, &packet);
-        if (plan.frames > 0 && is_too_long(job, &plan))
-            return error_set_failure(error, ERROR_TOO_LARGE, &FAILURE_TOO_LONG,
-                                     "more than %" PRIu64 " ms of sound", job->duration_max_ms);
+        if (plan.frames > 0 &&
+            !decoding_check_length(job, plan.samples, plan.frame.sample_rate_hz, error))
+            return false;
     } while (is_possible && packet.bytes != NULL);
     *out_is_possible = is_possible && copy_plan_finish(&plan);
     *out_plan = plan;

@@ -107,12 +107,9 @@ static bool has_room(uint32_t left_over, const struct frame_parts *parts,
 static struct mp3_frame frame_of_index(const struct frame_parts *parts, unsigned bitrate_index)
 {
     unsigned char header[MP3_FRAME_HEADER_SIZE];
-    struct mp3_frame frame;
     memcpy(header, parts->head, sizeof header);
     header[2] = (unsigned char)((header[2] & 0x0f) | bitrate_index << 4);
-    bool is_frame = mp3_frame_parse(header, &frame);
-    assert(is_frame);
-    return frame;
+    return mp3_frame_parse_known(header);
 }
 
 static unsigned index_max_of(const struct frame_parts *parts)

@@ -42,7 +42,8 @@ static void add_slot(struct frame_parser *parser, const unsigned char *slot, siz
 static bool take_main_data(const struct frame_parser *parser, size_t slot_size,
                            struct frame_parts *parts)
 {
-    struct mp3_main_data main_data = mp3_main_data_parse(parts->head, &parts->frame);
+    struct mp3_main_data main_data =
+        mp3_main_data_parse(parts->head + MP3_FRAME_HEADER_SIZE, &parts->frame);
     size_t before = parser->slots_size - slot_size, size = (main_data.bits + 7) / 8;
     if (main_data.begin > before || size > main_data.begin + slot_size)
         return false;

@@ -49,34 +49,26 @@ static void put_bytes(struct cursor *cursor, const void *bytes, size_t size)
 static uint32_t frame_bitrate(const struct info_frame *info)
 {
     unsigned char header[MP3_FRAME_HEADER_SIZE];
-    struct mp3_frame frame;
     uint32_t lowest = mp3_bitrate_at_most(info->sample_rate_hz, 0);
     mp3_frame_format(lowest, info->sample_rate_hz, info->channels, header);
-    bool is_frame = mp3_frame_parse(header, &frame);
-    assert(is_frame);
-    (void)is_frame;
-    size_t needed = MP3_FRAME_HEADER_SIZE + frame.side_info_size + XING_SIZE + LAME_SIZE;
+    size_t needed = MP3_FRAME_HEADER_SIZE + mp3_frame_parse_known(header).side_info_size +
+                    XING_SIZE + LAME_SIZE;
     uint32_t enough = mp3_bitrate_for_size(info->sample_rate_hz, info->channels, needed);
     assert(enough != 0);
     return !info->is_vbr && info->bitrate_kbps > enough ? info->bitrate_kbps : enough;
 }
 
-static void describe_frame(const struct info_frame *info,
-                           unsigned char out_header[MP3_FRAME_HEADER_SIZE],
-                           struct mp3_frame *out_frame)
+static struct mp3_frame format_header(const struct info_frame *info,
+                                      unsigned char out_header[MP3_FRAME_HEADER_SIZE])
 {
     mp3_frame_format(frame_bitrate(info), info->sample_rate_hz, info->channels, out_header);
-    bool is_frame = mp3_frame_parse(out_header, out_frame);
-    assert(is_frame);
-    (void)is_frame;
+    return mp3_frame_parse_known(out_header);
 }
 
 size_t info_frame_size(const struct info_frame *info)
 {
     unsigned char header[MP3_FRAME_HEADER_SIZE];
-    struct mp3_frame frame;
-    describe_frame(info, header, &frame);
-    return frame.size;
+    return format_header(info, header).size;
 }
 
 static uint32_t source_rate_code(uint32_t source_rate_hz)
@@ -125,17 +117,16 @@ static void put_lame(struct cursor *cursor, const struct info_frame *info)
     put(cursor, 0, 2); /* surround and preset: none */
     put(cursor, info->size_bytes, 4);
     put(cursor, info->music_crc, 2);
-    put(cursor, info_frame_crc(0, cursor->bytes, cursor->size), 2);
+    put(cursor, crc16_add(0, cursor->bytes, cursor->size), 2);
 }
 
 size_t info_frame_format(const struct info_frame *info,
                          unsigned char out_bytes[INFO_FRAME_SIZE_MAX])
 {
     assert(info->delay_samples < 4096 && info->padding_samples < 4096);
-    struct mp3_frame frame;
     struct cursor cursor = {.bytes = out_bytes};
     memset(out_bytes, 0, INFO_FRAME_SIZE_MAX);
-    describe_frame(info, out_bytes, &frame);
+    const struct mp3_frame frame = format_header(info, out_bytes);
     cursor.size = MP3_FRAME_HEADER_SIZE + frame.side_info_size; /* zeros: silence */
     put_xing(&cursor, info);
     put_lame(&cursor, info);
@@ -196,9 +187,4 @@ bool info_frame_parse(const unsigned char *bytes, size_t size, struct info_frame
         return true;
     }
     return false;
-}
-
-uint16_t info_frame_crc(uint16_t crc, const unsigned char *bytes, size_t size)
-{
-    return crc16_add(crc, bytes, size);
 }

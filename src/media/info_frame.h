@@ -26,7 +26,7 @@ struct info_frame {
     uint32_t size_bytes;      /* of this frame and all that follow */
     uint32_t delay_samples;   /* in front, that the encoder added; at most 4095 */
     uint32_t padding_samples; /* at the end; at most 4095 */
-    uint16_t music_crc;       /* of all frames after this one */
+    uint16_t music_crc;       /* of all frames after this one: crc16.h */
     unsigned char toc[INFO_FRAME_TOC_SIZE];
 };
 
@@ -47,6 +47,3 @@ struct info_frame_found {
 /* Of the first frame of an MP3, from its header on. False: it is none ("Xing", "Info", or
  * Fraunhofer's "VBRI"), but sound. */
 bool info_frame_parse(const unsigned char *bytes, size_t size, struct info_frame_found *out_found);
-
-/* LAME's CRC-16 (polynomial 0x8005, reflected), continued from `crc`; begin with 0. */
-uint16_t info_frame_crc(uint16_t crc, const unsigned char *bytes, size_t size);

@@ -5,6 +5,12 @@
 
 /* Bit fields of the header, by name as in the standard. */
 enum { VERSION_2_5 = 0, VERSION_2 = 2, VERSION_1 = 3 };
+enum {
+    PART2_3_LENGTH_BITS = 12,
+    BIG_VALUES_BITS = 9,
+    BIG_VALUES_MAX = 288, /* pairs, of 576 lines */
+    GLOBAL_GAIN_BITS = 8,
+};
 enum { LAYER_III = 1, MODE_JOINT_STEREO = 1, MODE_MONO = 3 };
 
 static const uint16_t bitrates_kbps[2][15] = {
@@ -80,6 +86,15 @@ bool mp3_frame_parse(const unsigned char header[MP3_FRAME_HEADER_SIZE], struct m
     return false;
 }
 
+struct mp3_frame mp3_frame_parse_known(const unsigned char header[MP3_FRAME_HEADER_SIZE])
+{
+    struct mp3_frame frame = {0};
+    bool is_frame = mp3_frame_parse(header, &frame);
+    assert(is_frame);
+    (void)is_frame;
+    return frame;
+}
+
 static uint32_t get_bits(const unsigned char *bytes, size_t bit, unsigned count)
 {
     uint32_t value = 0;
@@ -88,19 +103,58 @@ static uint32_t get_bits(const unsigned char *bytes, size_t bit, unsigned count)
     return value;
 }
 
-struct mp3_main_data mp3_main_data_parse(const unsigned char *bytes, const struct mp3_frame *frame)
+/* How many bits its parts have. */
+struct side_info {
+    unsigned begin;
+    unsigned before_granules; /* main_data_begin, private_bits and scfsi */
+    unsigned granules;        /* of all channels */
+    unsigned granule;
+    unsigned scalefac_compress; /* of a granule's */
+};
+
+static struct side_info side_info_of(const struct mp3_frame *frame)
 {
-    bool is_version_1 = frame->samples == 1152, is_mono = frame->channels == 1;
-    const unsigned char *side_info = bytes + MP3_FRAME_HEADER_SIZE;
-    unsigned begin_bits = is_version_1 ? 9 : 8;
-    unsigned private_bits = is_version_1 ? (is_mono ? 5 : 3) : (is_mono ? 1 : 2);
-    unsigned shared_bits = is_version_1 ? 4 * frame->channels : 0; /* scfsi */
-    unsigned granules = is_version_1 ? 2 : 1, granule_bits = is_version_1 ? 59 : 63;
-    struct mp3_main_data main_data = {.begin = get_bits(side_info, 0, begin_bits)};
-    size_t bit = begin_bits + private_bits + shared_bits;
-    for (unsigned i = 0; i < granules * frame->channels; i++, bit += granule_bits)
-        main_data.bits += get_bits(side_info, bit, 12); /* part2_3_length */
+    bool is_mono = frame->channels == 1;
+    if (frame->samples == 1152)
+        return (struct side_info){
+            .begin = 9,
+            .before_granules = is_mono ? 9 + 5 + 4 : 9 + 3 + 8,
+            .granules = 2 * frame->channels,
+            .granule = 59,
+            .scalefac_compress = 4,
+        };
+    return (struct side_info){
+        .begin = 8,
+        .before_granules = is_mono ? 8 + 1 : 8 + 2,
+        .granules = frame->channels,
+        .granule = 63,
+        .scalefac_compress = 9,
+    };
+}
+
+struct mp3_main_data mp3_main_data_parse(const unsigned char *side_info,
+                                         const struct mp3_frame *frame)
+{
+    const struct side_info bits = side_info_of(frame);
+    struct mp3_main_data main_data = {.begin = get_bits(side_info, 0, bits.begin)};
+    for (unsigned i = 0; i < bits.granules; i++)
+        main_data.bits +=
+            get_bits(side_info, bits.before_granules + i * bits.granule, PART2_3_LENGTH_BITS);
     return main_data;
+}
+
+bool mp3_side_info_is_valid(const unsigned char *side_info, const struct mp3_frame *frame)
+{
+    const struct side_info bits = side_info_of(frame);
+    for (unsigned i = 0; i < bits.granules; i++) {
+        size_t at = bits.before_granules + i * bits.granule + PART2_3_LENGTH_BITS;
+        uint32_t big_values = get_bits(side_info, at, BIG_VALUES_BITS);
+        at += BIG_VALUES_BITS + GLOBAL_GAIN_BITS + bits.scalefac_compress;
+        bool is_switching = get_bits(side_info, at, 1) != 0;
+        if (big_values > BIG_VALUES_MAX || (is_switching && get_bits(side_info, at + 1, 2) == 0))
+            return false;
+    }
+    return true;
 }
 
 void mp3_frame_set(unsigned char *bytes, const struct mp3_frame *frame, uint32_t bitrate_kbps,

@@ -22,13 +22,20 @@ struct mp3_frame {
 /* False: not a layer III header, or one in free format. */
 bool mp3_frame_parse(const unsigned char header[MP3_FRAME_HEADER_SIZE],
                      struct mp3_frame *out_frame);
+/* Of a header that is known to be one. */
+struct mp3_frame mp3_frame_parse_known(const unsigned char header[MP3_FRAME_HEADER_SIZE]);
+
+/* The side information (ISO/IEC 11172-3 §2.4.1.7, 13818-3 §2.4.1.7) follows the header and the CRC.
+ * `side_info` has frame->side_info_size bytes. */
 struct mp3_main_data {
     uint32_t begin; /* bytes before the frame's own slot, counted without other frames' heads */
-    uint32_t bits;
+    uint32_t bits;  /* of all granules; at most 4 × 4095 */
 };
-/* Of the side information (ISO/IEC 11172-3 §2.4.1.7, 13818-3 §2.4.1.7), which follows the header.
- * All of `frame`'s header and side information must be there. */
-struct mp3_main_data mp3_main_data_parse(const unsigned char *bytes, const struct mp3_frame *frame);
+struct mp3_main_data mp3_main_data_parse(const unsigned char *side_info,
+                                         const struct mp3_frame *frame);
+/* False for what decoders refuse: a granule with more values than it has lines, or one that
+ * switches to the kind of block that it has anyway. */
+bool mp3_side_info_is_valid(const unsigned char *side_info, const struct mp3_frame *frame);
 
 /* Writes both into a header and its side information. 0 kb/s is no bitrate: the frame is none then.
  */

@@ -1,5 +1,6 @@
 #include "media/mp3_writer.h"
 
+#include "media/crc16.h"
 #include "media/info_frame.h"
 #include "media/mp3_frame.h"
 #include "media/seek_table.h"
@@ -159,7 +160,7 @@ static bool walk(struct mp3_writer *writer, const unsigned char *bytes, size_t s
 bool mp3_writer_add(struct mp3_writer *writer, const unsigned char *bytes, size_t size,
                     struct error *error)
 {
-    writer->music_crc = info_frame_crc(writer->music_crc, bytes, size);
+    writer->music_crc = crc16_add(writer->music_crc, bytes, size);
     return walk(writer, bytes, size, error) && hold(writer, bytes, size, error);
 }
 
