@@ -148,6 +148,28 @@ bool text_clean(const void *bytes, size_t size, struct buffer *out_text, struct 
     return true;
 }
 
+static bool parts_words(char byte)
+{
+    return byte >= '\t' && byte <= '\r';
+}
+
+bool text_clean_lines(const void *bytes, size_t size, struct buffer *out_text, struct error *error)
+{
+    const char *at = bytes;
+    size_t size_before = out_text->size;
+    for (size_t begin = 0, end = 0; begin < size; begin = end + 1) {
+        for (end = begin; end < size && !parts_words(at[end]);)
+            end++;
+        bool is_apart = out_text->size > size_before && end > begin;
+        if ((is_apart && !buffer_append_text(out_text, " ", error)) ||
+            !text_clean(at + begin, end - begin, out_text, error)) {
+            buffer_truncate(out_text, size_before);
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *html_reference(char byte)
 {
     switch (byte) {

@@ -26,6 +26,10 @@ bool text_is_utf8(const void *bytes, size_t size);
  * out. */
 MUST_CHECK bool text_clean(const void *bytes, size_t size, struct buffer *out_text,
                            struct error *error);
+/* The same, of what may be several lines: where a line ends, or a tab stands, words stay apart by a
+ * space. */
+MUST_CHECK bool text_clean_lines(const void *bytes, size_t size, struct buffer *out_text,
+                                 struct error *error);
 /* Would it be left as it is? */
 bool text_is_clean(const void *bytes, size_t size);
 

@@ -44,7 +44,7 @@ static void add_frame(struct buffer *tag, const char frame_id[5], const char *st
     CLEANUP(buffer_finish) struct buffer content = BUFFER_WITH_MAX(CONTENT_SIZE_MAX);
     text_copy(cut, sizeof cut, text);
     bool is_whole = buffer_append(&content, start, start_size, NULL) &&
-                    text_clean(cut, strlen(cut), &content, NULL);
+                    text_clean_lines(cut, strlen(cut), &content, NULL);
     if (is_whole && content.size > start_size && !append_frame(tag, frame_id, &content))
         buffer_truncate(tag, size_before);
 }
@@ -89,7 +89,7 @@ static bool append_chapter(struct buffer *tag, size_t index, const struct id3_ch
         !buffer_append(&content, times, sizeof times, NULL))
         return false;
     text_copy(cut, sizeof cut, chapter->title);
-    if (!text_clean(cut, strlen(cut), &clean, NULL))
+    if (!text_clean_lines(cut, strlen(cut), &clean, NULL))
         return false;
     text_copy(title, sizeof title, buffer_text(&clean));
     id3_add_text(&content, "TIT2", title);

@@ -17,7 +17,7 @@
 
 /* Frames are added to a buffer in any order, then finished: a header in front of them, or nothing
  * where there was none. A frame that does not fit the buffer is left out. Texts are cleaned
- * (text_clean); empty ones are left out. */
+ * (text_clean_lines); empty ones are left out. */
 void id3_add_text(struct buffer *tag, const char frame_id[5], const char *text);
 void id3_add_comment(struct buffer *tag, const char *text);
 

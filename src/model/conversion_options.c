@@ -158,7 +158,7 @@ static bool text_set_text(const struct option_row *row, struct conversion_option
                           const char *value, struct error *error)
 {
     CLEANUP(buffer_finish) struct buffer clean = BUFFER_WITH_MAX(row->size - 1);
-    if (!text_clean(value, strlen(value), &clean, NULL))
+    if (!text_clean_lines(value, strlen(value), &clean, NULL))
         return refuse(row, error);
     const char *text = buffer_text(&clean);
     if (row->is_valid != NULL && text[0] != '\0' && !row->is_valid(text))
@@ -241,7 +241,12 @@ static bool is_year(const char *text)
         if (pattern[i] == 'd' ? !is_digit : text[i] != '-')
             return false;
     }
-    return true;
+    /* Two digits each, as the pattern has them. */
+    bool is_month =
+        length < 7 || (strncmp(text + 5, "01", 2) >= 0 && strncmp(text + 5, "12", 2) <= 0);
+    bool is_day =
+        length < 10 || (strncmp(text + 8, "01", 2) >= 0 && strncmp(text + 8, "31", 2) <= 0);
+    return is_month && is_day;
 }
 
 #define MILLION INT64_C(1000000)

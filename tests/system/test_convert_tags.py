@@ -231,3 +231,12 @@ def test_without_tags_there_are_no_chapters_and_no_cover(here):
         with_picture("cover-png.mp3", picture_file("cover.png")),
     ):
         assert Mp3(here.convert(source, "--tags", "none")).tags == {}
+
+
+def test_words_at_the_ends_of_lines_stay_apart(here):
+    text = "first line\nsecond line\r\n\r\nthird"
+    source = media.make("lines.mkv", *media.music(1), "-metadata", f"comment={text}")
+    expected = "first line second line third"
+    assert probe(here.convert(source), "-show_format")["format"]["tags"]["comment"] == expected
+    path = here.convert(source, "--comment", text, "--tags", "none")
+    assert probe(path, "-show_format")["format"]["tags"]["comment"] == expected

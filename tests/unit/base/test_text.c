@@ -86,6 +86,28 @@ static void cleaning_leaves_what_people_can_read(void **state)
     ASSERT_CLEANED("x\xe2\x80\xaegpj.exe\xe2\x81\xa6\xd8\x9c", "xgpj.exe");
 }
 
+static void cleaning_lines_keeps_words_apart(void **state)
+{
+    (void)state;
+    const char *pairs[][2] = {
+        {"", ""},         {"one line", "one line"}, {"a\nb", "a b"}, {"\r\na\r\n\tb\f\n", "a b"},
+        {"\n\t\r\n", ""}, {"a\x1b\n\x01z", "a z"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
+        struct error error = {0};
+        CLEANUP(buffer_finish) struct buffer text = BUFFER_WITH_MAX(100);
+        assert_true(text_clean_lines(pairs[i][0], strlen(pairs[i][0]), &text, &error));
+        assert_string_equal(buffer_text(&text), pairs[i][1]);
+    }
+    struct error error = {0};
+    struct buffer small = BUFFER_WITH_MAX(4);
+    assert_true(buffer_append_text(&small, "ab", &error));
+    assert_false(text_clean_lines("c\nd", 3, &small, &error));
+    assert_int_equal(error.kind, ERROR_TOO_LARGE);
+    assert_string_equal(buffer_text(&small), "ab");
+    buffer_finish(&small);
+}
+
 static void what_cleaning_would_leave_is_clean(void **state)
 {
     (void)state;
@@ -303,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_mistyped_name_finds_its_nearest),
         cmocka_unit_test(only_rfc_3629_is_utf8),
         cmocka_unit_test(cleaning_leaves_what_people_can_read),
+        cmocka_unit_test(cleaning_lines_keeps_words_apart),
         cmocka_unit_test(what_cleaning_would_leave_is_clean),
         cmocka_unit_test(cleaning_that_does_not_fit_adds_nothing),
         cmocka_unit_test(a_count_is_digits_and_nothing_else),

@@ -118,6 +118,9 @@ static void values_out_of_range_are_refused_and_change_nothing(void **state)
         {"year", "26"},
         {"year", "2026-1-1"},
         {"year", "2026-11-24T10"},
+        {"year", "2026-13"},
+        {"year", "2026-00-10"},
+        {"year", "2026-12-32"},
         {"tags", "all"},
         {"copy", "always"},
         {"notify", "sms"},
@@ -271,6 +274,14 @@ static void every_option_describes_itself(void **state)
     assert_int_equal(count, 18);
 }
 
+static void lines_of_a_text_become_one(void **state)
+{
+    (void)state;
+    struct conversion_options options = {0};
+    set(&options, "comment", "first line\r\n\r\nsecond\tline\x1b\n");
+    assert_string_equal(options.comment, "first line second line");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +293,7 @@ int main(void)
         cmocka_unit_test(some_options_exclude_each_other),
         cmocka_unit_test(the_end_is_behind_the_start),
         cmocka_unit_test(tags_are_cleaned),
+        cmocka_unit_test(lines_of_a_text_become_one),
         cmocka_unit_test(erasing_leaves_nothing_that_names_a_person),
         cmocka_unit_test(stored_options_are_checked_again),
         cmocka_unit_test(every_option_describes_itself),
