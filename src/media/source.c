@@ -316,6 +316,13 @@ static void note(struct source *source)
         source->is_encrypted = true;
 }
 
+/* Our own needs are small: how much a decoder asks for is the file's doing. */
+static bool end_for_memory(struct error *error)
+{
+    return error_set_failure(error, ERROR_BAD_INPUT, &FAILURE_DAMAGED,
+                             "decoding its sound takes more memory than there is");
+}
+
 static bool feed(struct source *source, struct error *error)
 {
     const AVPacket *packet = NULL; /* NULL drains the decoder */
@@ -332,9 +339,7 @@ static bool feed(struct source *source, struct error *error)
                                  "%d packets in a row without a sample", PACKETS_WITHOUT_SOUND_MAX);
     /* A packet that the decoder refuses is left out. */
     int result = avcodec_send_packet(source->decoder, packet);
-    if (result == AVERROR(ENOMEM))
-        abort();
-    return true;
+    return result != AVERROR(ENOMEM) || end_for_memory(error);
 }
 
 static bool is_usable(const AVFrame *frame)
@@ -360,7 +365,7 @@ bool source_read(struct source *source, const AVFrame **out_frame, struct error 
         if (result >= 0 && is_usable(source->frame))
             break;
         if (result == AVERROR(ENOMEM))
-            abort();
+            return end_for_memory(error);
         if (source->is_drained && result < 0) {
             *out_frame = NULL;
             return end(source, error);

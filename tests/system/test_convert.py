@@ -406,6 +406,22 @@ def test_an_unknown_codec_is_unsupported(here):
     here.refuse(source, "unsupported_codec")
 
 
+def test_sound_that_takes_all_memory_is_damaged(here):
+    """ALAC whose header says that each frame has sixteen million samples."""
+    source = media.make(
+        "vast.mov",
+        *["-f", "lavfi", "-i", "aevalsrc=0.1*random(0)|0|0|0|0|0|0|0:s=44100:c=7.1(wide):d=2"],
+        *["-c:a", "alac"],
+    )
+    data = bytearray(source.read_bytes())
+    at = data.rindex(b"alac") + 8
+    assert data[at : at + 4] == (4096).to_bytes(4, "big")
+    data[at : at + 4] = (16 * 1024 * 1024 - 1).to_bytes(4, "big")
+    path = here.path / "vast.mov"
+    path.write_bytes(data)
+    here.refuse(path, "damaged")
+
+
 def test_a_sound_track_without_one_good_frame_is_damaged(here):
     data = SOURCES["faststart.mp4"]().read_bytes()
     music_at = data.index(b"mdat") + 4
