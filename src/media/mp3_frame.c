@@ -97,10 +97,12 @@ struct mp3_frame mp3_frame_parse_known(const unsigned char header[MP3_FRAME_HEAD
 
 static uint32_t get_bits(const unsigned char *bytes, size_t bit, unsigned count)
 {
-    uint32_t value = 0;
-    for (size_t i = bit; i < bit + count; i++)
-        value = value << 1 | ((unsigned)bytes[i / 8] >> (7 - i % 8) & 1U);
-    return value;
+    size_t at = bit / 8;
+    unsigned known = 8 - bit % 8;
+    uint32_t value = bytes[at] & 0xffU >> bit % 8;
+    for (; known < count; known += 8)
+        value = value << 8 | bytes[++at];
+    return value >> (known - count);
 }
 
 /* How many bits its parts have. */
