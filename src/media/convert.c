@@ -142,18 +142,13 @@ static bool needs_no_change(const struct conversion_options *options)
            options->end_us == 0 && options->loudness_ulufs == 0;
 }
 
-static bool copy(struct conversion *conversion, const struct copy_plan *plan,
+static bool copy(struct conversion *conversion, struct copying *copying, const struct buffer *tag,
                  struct media_result *out_result, struct error *error)
 {
-    struct buffer tag;
-    if (!excerpt_rewind(conversion->excerpt, error))
+    if (copying_needs_source(copying) && !excerpt_rewind(conversion->excerpt, error))
         return false;
     struct source *source = excerpt_source(conversion->excerpt);
-    tags_format(source, conversion->job->options, &tag);
-    bool is_copied =
-        copying_run(conversion->job, conversion->io, source, plan, &tag, out_result, error);
-    buffer_finish(&tag);
-    return is_copied;
+    return copying_run(copying, conversion->io, source, tag, out_result, error);
 }
 
 /* *out_is_copied is false where the sound has to be encoded: the excerpt is at its start again. */
@@ -162,15 +157,21 @@ static bool try_to_copy(struct conversion *conversion, bool *out_is_copied,
 {
     const struct conversion_options *options = conversion->job->options;
     struct source *source = excerpt_source(conversion->excerpt);
-    struct copy_plan plan;
+    struct copying *copying = NULL;
+    struct buffer tag;
     *out_is_copied = false;
     if (options->copy == CONVERSION_COPY_NEVER || !needs_no_change(options) ||
         !source_is_mp3(source))
         return true;
-    if (!copying_plan(conversion->job, source, &plan, out_is_copied, error))
-        return false;
-    return *out_is_copied ? copy(conversion, &plan, out_result, error)
-                          : excerpt_rewind(conversion->excerpt, error);
+    tags_format(source, options, &tag); /* as the file begins, like that of what is encoded */
+    bool succeeded = copying_plan(conversion->job, source, &copying, error);
+    *out_is_copied = copying != NULL;
+    if (succeeded)
+        succeeded = copying != NULL ? copy(conversion, copying, &tag, out_result, error)
+                                    : excerpt_rewind(conversion->excerpt, error);
+    copying_destroy(copying);
+    buffer_finish(&tag);
+    return succeeded;
 }
 
 /* Reads the excerpt's first part. */

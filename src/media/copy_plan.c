@@ -60,7 +60,8 @@ static void begin(struct copy_plan *plan, const struct copy_packet *packet,
     memcpy(plan->header, packet->bytes, MP3_FRAME_HEADER_SIZE);
 }
 
-bool copy_plan_add(struct copy_plan *plan, const struct copy_packet *packet)
+bool copy_plan_add(struct copy_plan *plan, const struct copy_packet *packet,
+                   struct copied_frame *out_frame)
 {
     struct copied_frame frame;
     if (packet->has_trim)
@@ -81,6 +82,7 @@ bool copy_plan_add(struct copy_plan *plan, const struct copy_packet *packet)
         begin(plan, packet, &frame);
     plan->is_vbr = plan->is_vbr || frame.frame.bitrate_kbps != plan->frame.bitrate_kbps;
     plan->has_ended = frame.size < frame.frame.size;
+    *out_frame = frame;
     return !plan->is_impossible;
 }
 

@@ -8,14 +8,17 @@
 #include "media/media.h"
 #include "media/source.h"
 
-/* Reads all of the source. *out_is_possible is false where the sound has to be encoded.
- * FAILURE_TOO_LONG. */
+struct copying;
+
+/* Reads all of the source. *out_copying is NULL where the sound has to be encoded. `job` is
+ * borrowed until copying_destroy(). FAILURE_TOO_LONG. */
 MUST_CHECK bool copying_plan(const struct media_job *job, struct source *source,
-                             struct copy_plan *out_plan, bool *out_is_possible,
-                             struct error *error);
-/* `source` is the same, opened again. Sets all of the result but is_truncated and
- * input_duration_us. */
-MUST_CHECK bool copying_run(const struct media_job *job, const struct media_io *io,
-                            struct source *source, const struct copy_plan *plan,
-                            const struct buffer *tag, struct media_result *out_result,
-                            struct error *error);
+                             struct copying **out_copying, struct error *error);
+void copying_destroy(struct copying *copying); /* NULL is fine */
+
+/* It was too much to be kept: copying_run() reads the source again, from its beginning. */
+bool copying_needs_source(const struct copying *copying);
+/* Once. Sets all of the result but frames_encoded, is_truncated and input_duration_us. */
+MUST_CHECK bool copying_run(struct copying *copying, const struct media_io *io,
+                            struct source *source, const struct buffer *tag,
+                            struct media_result *out_result, struct error *error);

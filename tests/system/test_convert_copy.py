@@ -216,6 +216,20 @@ def test_tags_behind_the_sound_are_left_behind(here):
     assert media.pcm(path) == media.pcm(whole)
 
 
+def test_frames_that_are_too_many_to_keep_are_read_again(here):
+    """More than 32 MiB of them, of a stream whose first frames lack their main data."""
+    minute = frames_in(tone("copy-minute-320k.mp3", *MP3, "-b:a", "320k", seconds=60))
+    first = frame_at(minute, 0)[0]
+    source = here.path / "long.mp3"
+    source.write_bytes((minute * 15)[first:])
+    assert source.stat().st_size > 33 << 20
+    mp3 = Mp3(here.convert(source))
+    assert mp3.info.lowpass_hz == 0
+    assert mp3.music.endswith(minute * 14)
+    assert mp3.info.music_crc == crc16(mp3.music)
+    assert len(media.pcm(here.path / "out.mp3")) == len(media.pcm(source))
+
+
 def cpu_seconds():
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
