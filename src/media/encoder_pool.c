@@ -225,6 +225,7 @@ static bool add_frames(struct worker *worker, const unsigned char *bytes, size_t
             return false;
         if (!has_frame)
             return true;
+        worker->pool->joins.frames++;
         if (worker->frames_parsed++ < worker->frames_stale)
             continue;
         if (worker->pool->encoder.is_vbr)

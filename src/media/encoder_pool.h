@@ -43,10 +43,10 @@ uint64_t encoder_pool_samples(struct encoder_pool *pool);
 uint32_t encoder_pool_delay_samples(const struct encoder_pool *pool);
 uint32_t encoder_pool_lowpass_hz(const struct encoder_pool *pool);
 
-/* How often encoders had to go on for more than a lead-in before they agreed, and how often they
- * joined: for measurements. */
+/* For measurements. */
 struct encoder_pool_joins {
     uint64_t joined;
-    uint64_t late;
+    uint64_t late;   /* of these: went on for more than a lead-in before they agreed */
+    uint64_t frames; /* of all encoders so far, lead-ins and run-ons too */
 };
 struct encoder_pool_joins encoder_pool_joins(struct encoder_pool *pool);

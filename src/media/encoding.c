@@ -148,6 +148,8 @@ bool encoding_finish(struct encoding *encoding, bool is_wanted, struct media_res
     if (succeeded && is_wanted)
         succeeded = mp3_writer_finish(encoding->writer, encoder_pool_samples(encoding->pool),
                                       out_result, error);
+    if (succeeded && is_wanted)
+        out_result->frames_encoded = encoder_pool_joins(encoding->pool).frames;
     destroy(encoding);
     return succeeded;
 }

@@ -51,6 +51,7 @@ struct media_result {
     uint64_t size_bytes;
     uint64_t samples;           /* per channel; what a gapless decoder plays */
     uint64_t frames;            /* without the Info frame */
+    uint64_t frames_encoded;    /* by all encoders: lead-ins and run-ons too; 0: copied */
     uint64_t input_duration_us; /* of the whole input, as it claims; 0: unknown */
     uint32_t bitrate_kbps;      /* VBR: mean, rounded */
     uint32_t sample_rate_hz;

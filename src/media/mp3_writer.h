@@ -31,6 +31,6 @@ MUST_CHECK bool mp3_writer_add(struct mp3_writer *writer, const unsigned char *b
 /* Hands on what is still held back. */
 MUST_CHECK bool mp3_writer_flush(struct mp3_writer *writer, struct error *error);
 /* `samples` is what was given to the encoder, or is to be played, per channel. Writes the Info
- * frame. Sets all of the result but is_truncated and input_duration_us. */
+ * frame. Sets all of the result but frames_encoded, is_truncated and input_duration_us. */
 MUST_CHECK bool mp3_writer_finish(struct mp3_writer *writer, uint64_t samples,
                                   struct media_result *out_result, struct error *error);

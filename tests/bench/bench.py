@@ -77,11 +77,27 @@ def peak_mib(pid):
     return 0.0
 
 
+missed = []
+
+
+def judge(what, value, most, shown):
+    holds = value <= most
+    if not holds:
+        missed.append(what)
+    print(f"  {what}: {shown}, aim at most {most:.4g}{'' if holds else ' — MISSED'}", flush=True)
+
+
+def end_where_missed():
+    if missed:
+        sys.exit(f"Missed: {'; '.join(missed)}")
+
+
 def median(values):
     return statistics.median(values)
 
 
 def spread(values):
+    values = list(values)
     return f"{min(values):.3g} to {max(values):.3g}"
 
 

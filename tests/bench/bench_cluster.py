@@ -34,7 +34,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import growth
-from bench import ROOT, median, sample, table
+from bench import ROOT, end_where_missed, judge, median, sample, table
 from cpu import Cpu, machine_seconds
 from places import JOBS, Apart, Embedded
 
@@ -131,16 +131,6 @@ def run_place(place, content):
 
 # ---- What is told ----
 
-failures = []
-
-
-def judge(what, value, most, shown):
-    holds = value <= most
-    if not holds:
-        failures.append(what)
-    print(f"  {what}: {shown}, aim at most {most}{'' if holds else ' — MISSED'}")
-
-
 def tell_place(place, alone, works):
     together = sum(works, Work())
     rows = [
@@ -198,11 +188,10 @@ def main():
             print(f"  cluster: makespan ÷ ffmpeg's: {works[1].seconds / alone.seconds:.3f}")
             few, many = growth.run(cluster, folder)
         tell_pickup("cluster", few.pickup)
-        growth.tell(few, many, judge)
+        growth.tell(few, many)
     print("  GridFS:", flush=True)
     subprocess.run([sys.executable, ROOT / "tests" / "bench" / "bench_gridfs.py"], check=True)
-    if failures:
-        sys.exit(f"Missed: {'; '.join(failures)}")
+    end_where_missed()
 
 
 main()

@@ -10,10 +10,19 @@ from served import descendants_of
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+def ticks_of(pid):
+    """In user and system mode: its own, then those of its children that have ended and were waited for."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return [int(ticks) for ticks in stat.rpartition(")")[2].split()[11:15]]
+
+
+def own_seconds(pid):
+    return sum(ticks_of(pid)[:2]) / TICKS_PER_SECOND
+
+
 def seconds_of(pid):
     """Its own, and those of its children that have ended and were waited for."""
-    stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    return sum(map(int, stat.rpartition(")")[2].split()[11:15])) / TICKS_PER_SECOND
+    return sum(ticks_of(pid)) / TICKS_PER_SECOND
 
 
 def machine_seconds():

@@ -3,7 +3,7 @@
 import os
 import time
 
-from bench import median, sample, table
+from bench import judge, median, sample, table
 from cpu import Cpu
 
 import gridfs
@@ -154,7 +154,7 @@ def row(name, few, many, form):
     return (name, format(few, form), format(many, form), f"{many / few:.3f}" if few else "–")
 
 
-def tell(few, many, judge):
+def tell(few, many):
     ours = sum(few.ours.values()), sum(many.ours.values())
     requests = sum(few.commands.values()), sum(many.commands.values())
     server = few.servers["mongodb"], many.servers["mongodb"]
