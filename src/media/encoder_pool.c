@@ -29,6 +29,7 @@ struct segment {
     /* Once joined: before which frame, and who goes on. */
     uint64_t cut;
     struct segment *successor;
+    uint64_t successor_begin;
 };
 
 struct worker {
@@ -178,14 +179,12 @@ static bool find_cut(struct segment *segment)
     return false;
 }
 
-static void join(struct encoder_pool *pool, struct segment *segment)
+static void join(struct segment *segment)
 {
     segment->cut = segment->compared;
     segment->successor = segment_of(segment->later, segment->cut);
+    segment->successor_begin = segment->successor->row.begin;
     segment->state = SEGMENT_JOINED;
-    pool->joins.joined++;
-    if (segment->cut > segment->hand_over + SEGMENT_LEAD_IN_FRAMES)
-        pool->joins.late++;
 }
 
 /* Past the end of its segment, an encoder joins the next one, and goes on until it can. It waits
@@ -202,7 +201,7 @@ static bool try_to_join(struct encoder_pool *pool, struct segment *segment)
         if (other->state != SEGMENT_ENCODED || other->block >= segment->block) {
             if (!find_cut(segment))
                 return false;
-            join(pool, segment);
+            join(segment);
             return true;
         }
         pthread_cond_wait(&pool->changed, &pool->lock);
@@ -416,14 +415,28 @@ static uint64_t certain_end(const struct segment *segment)
     return certain < end ? certain : end;
 }
 
+static void note_join(struct encoder_pool_joins *joins, const struct segment *segment)
+{
+    joins->count++;
+    joins->passed_over += segment->successor != segment->later ? 1 : 0;
+    joins->frame = segment->cut;
+    joins->began_at = segment->successor_begin;
+    joins->planned = segment->hand_over;
+}
+
 /* Whose turn it is; nobody needs the segments before. */
 static void go_to_next_read(struct encoder_pool *pool)
 {
     if (pool->first == NULL)
         return;
-    struct segment *to = segment_of(pool->first, pool->next_read);
+    const struct segment *to = segment_of(pool->first, pool->next_read);
+    const struct segment *next = pool->first;
     while (pool->first != to) {
         struct segment *done = pool->first;
+        if (done == next) { /* else it was passed over */
+            note_join(&pool->joins, done);
+            next = done->successor;
+        }
         pool->first = done->later;
         destroy_segment(done);
     }

@@ -43,10 +43,15 @@ uint64_t encoder_pool_samples(struct encoder_pool *pool);
 uint32_t encoder_pool_delay_samples(const struct encoder_pool *pool);
 uint32_t encoder_pool_lowpass_hz(const struct encoder_pool *pool);
 
-/* For measurements. */
+/* For measurements: where what was read so far changes over from one encoder to the next. */
 struct encoder_pool_joins {
-    uint64_t joined;
-    uint64_t late;   /* of these: went on for more than a lead-in before they agreed */
-    uint64_t frames; /* of all encoders so far, lead-ins and run-ons too */
+    uint64_t frames; /* that all encoders made so far, lead-ins and run-ons too */
+    uint64_t count;
+    uint64_t passed_over; /* of these, how often the earlier one went on through a whole segment */
+
+    /* The last one. */
+    uint64_t frame;    /* the first that is the later encoder's */
+    uint64_t began_at; /* the frame that it began with */
+    uint64_t planned;  /* where the earlier one's segment ended: what follows, it ran on */
 };
 struct encoder_pool_joins encoder_pool_joins(struct encoder_pool *pool);

@@ -26,6 +26,10 @@ static double sample_at(enum sound sound, double seconds, uint32_t channel, doub
         return 8000 * random;
     case SOUND_TONES:
         return 12000 * sin(2 * PI * 440 * (1 + channel) * seconds);
+    case SOUND_STEPS:
+        if (fmod(seconds, 3.1) < 1.3 || fmod(seconds, 4.7) < 0.2)
+            return 0;
+        return fmod(seconds, 6.2) < 3.1 ? 30000 * sin(2 * PI * 1000 * seconds) : 30000 * random;
     default: /* hardly anything, then nothing */
         return fmod(seconds, 10) < 5 ? 3 * random : 0;
     }

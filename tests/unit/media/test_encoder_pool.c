@@ -1,103 +1,22 @@
 #include "media/encoder_pool.h"
 
-#include "base/buffer.h"
-#include "media/frame_layout.h"
+#include "media/segment_plan.h"
 #include "support/cmocka_all.h"
-#include "support/sound.h"
+#include "support/encode.h"
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define STREAM_SIZE_MAX (8U << 20)
 
-static float *sound[2];
-static size_t samples;
+static struct heard heard;
 
-struct writing {
-    struct pcm_ring *ring;
-    size_t samples;
-};
-
-static void *write_sound(void *context)
+static bool note_joins(void *context, const struct encoder_pool_joins *joins)
 {
-    struct writing *writing = context;
-    for (size_t at = 0; at < writing->samples; at += PCM_BLOCK_SAMPLES) {
-        struct pcm_block *block = pcm_ring_get_empty(writing->ring);
-        if (block == NULL)
-            break;
-        size_t left = writing->samples - at;
-        block->count = left < PCM_BLOCK_SAMPLES ? left : PCM_BLOCK_SAMPLES;
-        block->input_position = at;
-        for (size_t i = 0; i < 2; i++)
-            memcpy(block->samples[i], sound[i] + at, block->count * sizeof(float));
-        pcm_ring_put(writing->ring);
-    }
-    pcm_ring_end(writing->ring);
-    return NULL;
-}
-
-static void make_sound(uint32_t sample_rate_hz, size_t count, enum sound kind)
-{
-    samples = count;
-    for (uint32_t channel = 0; channel < 2; channel++) {
-        sound[channel] = realloc(sound[channel], samples * sizeof *sound[channel]);
-        assert_non_null(sound[channel]);
-        sound_fill(sound[channel], samples, sample_rate_hz, channel, kind);
-    }
-}
-
-static void encode_at_once(const struct encoder_settings *settings, struct buffer *out)
-{
-    struct error error = {0};
-    unsigned char bytes[ENCODER_OUTPUT_SIZE_MAX];
-    struct encoder *encoder;
-    size_t size;
-    assert_true(encoder_create(settings, &encoder, &error));
-    for (size_t at = 0; at < samples; at += 9216) {
-        size_t count = samples - at < 9216 ? samples - at : 9216;
-        assert_true(
-            encoder_add(encoder, sound[0] + at, sound[1] + at, count, bytes, &size, &error));
-        assert_true(buffer_append(out, bytes, size, &error));
-    }
-    assert_true(encoder_finish(encoder, bytes, &size, &error));
-    assert_true(buffer_append(out, bytes, size, &error));
-    encoder_destroy(encoder);
-}
-
-static struct encoder_pool_joins encode_in_pool(const struct encoder_pool_settings *settings,
-                                                struct buffer *out)
-{
-    struct error error = {0};
-    struct pcm_ring *ring = pcm_ring_create(encoder_pool_blocks(settings));
-    struct writing writing = {ring, samples};
-    struct encoder_pool *pool;
-    struct frame_layout layout;
-    struct frame_parts parts;
-    bool has_frame;
-    pthread_t writer;
-    frame_layout_init(&layout, settings->encoder.is_vbr);
-    assert_int_equal(pthread_create(&writer, NULL, write_sound, &writing), 0);
-    assert_true(encoder_pool_start(settings, ring, &pool, &error));
-    for (;;) {
-        assert_true(encoder_pool_read(pool, &parts, &has_frame, &error));
-        if (!has_frame)
-            break;
-        assert_true(frame_layout_add(&layout, &parts, out, &error));
-    }
-    assert_true(frame_layout_end(&layout, out, &error));
-    assert_int_equal(encoder_pool_samples(pool), samples);
-    struct encoder_pool_joins joins = encoder_pool_joins(pool);
-    /* One encodes nothing twice; its delay and the padding take a few frames more. */
-    uint64_t frames = samples / (settings->encoder.sample_rate_hz >= 32000 ? 1152 : 576);
-    assert_in_range(joins.frames, frames, settings->encoders == 1 ? frames + 4 : UINT64_MAX);
-    encoder_pool_destroy(pool);
-    pthread_join(writer, NULL);
-    pcm_ring_destroy(ring);
-    frame_layout_finish(&layout);
-    return joins;
+    *(struct encoder_pool_joins *)context = *joins;
+    return true;
 }
 
 /* Returns how often they joined. */
@@ -105,15 +24,20 @@ static uint64_t compare_with_one(const struct encoder_pool_settings *settings)
 {
     struct buffer once = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
     struct buffer side_by_side = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
-    encode_at_once(&settings->encoder, &once);
-    struct encoder_pool_joins joins = encode_in_pool(settings, &side_by_side);
+    struct encoder_pool_joins joins = {0};
+    struct error error = {0};
+    assert_true(encode_at_once(&settings->encoder, &heard, 0, &once, &error));
+    assert_true(encode_in_pool(settings, &heard, note_joins, &joins, &side_by_side, &error));
+    /* One encodes nothing twice; its delay and the padding take a few frames more. */
+    uint64_t frames = heard.samples / (settings->encoder.sample_rate_hz >= 32000 ? 1152 : 576);
+    assert_in_range(joins.frames, frames, settings->encoders == 1 ? frames + 4 : UINT64_MAX);
     assert_int_equal(once.size, side_by_side.size);
     if (memcmp(once.bytes, side_by_side.bytes, once.size) != 0)
         fail_msg("%u Hz, %u kb/s: %zu bytes became others", settings->encoder.sample_rate_hz,
                  settings->encoder.bitrate_kbps, once.size);
     buffer_finish(&once);
     buffer_finish(&side_by_side);
-    return joins.joined;
+    return joins.count;
 }
 
 /* So that there are many segments, the pool is told that the sound is short. */
@@ -137,7 +61,7 @@ static void several_encoders_make_what_one_makes(void **state)
     for (size_t i = 0; i < sizeof all_settings / sizeof all_settings[0]; i++) {
         const struct encoder_pool_settings *settings = &all_settings[i];
         uint32_t rate_hz = settings->encoder.sample_rate_hz;
-        make_sound(rate_hz, 2000 * (rate_hz >= 32000 ? 1152 : 576) + 777, SOUND_IN_TURN);
+        heard_make(&heard, rate_hz, 2000 * (rate_hz >= 32000 ? 1152 : 576) + 777, SOUND_IN_TURN);
         uint64_t joined = compare_with_one(settings);
         assert_true(settings->encoders > 1 ? joined >= 2 : joined == 0);
     }
@@ -149,8 +73,38 @@ static void an_encoder_goes_on_until_the_next_one_makes_the_same(void **state)
     (void)state;
     const struct encoder_pool_settings settings = {
         {.sample_rate_hz = 32000, .channels = 2, .bitrate_kbps = 64}, 3, SHORT_SAMPLES};
-    make_sound(32000, 4000 * 1152, SOUND_MUSIC);
+    heard_make(&heard, 32000, 4000 * 1152, SOUND_MUSIC);
     assert_true(compare_with_one(&settings) >= 5);
+}
+
+static bool check_join(void *context, const struct encoder_pool_joins *joins)
+{
+    struct encoder_pool_joins *last = context;
+    if (joins->count != last->count) {
+        bool is_passed_over = joins->passed_over != last->passed_over;
+        assert_true(joins->frame > last->frame);
+        assert_true(joins->frame >= joins->planned);
+        assert_true(joins->frame >= joins->began_at + SEGMENT_LEAD_IN_FRAMES);
+        assert_true(is_passed_over || joins->planned >= joins->began_at + SEGMENT_LEAD_IN_FRAMES);
+        assert_true(joins->planned >= last->planned + SEGMENT_FRAMES_MIN);
+    }
+    *last = *joins;
+    return true;
+}
+
+static void joins_are_told_of_as_frames_are_read(void **state)
+{
+    (void)state;
+    const struct encoder_pool_settings settings = {
+        {.sample_rate_hz = 32000, .channels = 2, .bitrate_kbps = 64}, 3, SHORT_SAMPLES};
+    struct buffer mp3 = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
+    struct encoder_pool_joins joins = {0};
+    struct error error = {0};
+    heard_make(&heard, 32000, 4000 * 1152, SOUND_MUSIC);
+    assert_true(encode_in_pool(&settings, &heard, check_join, &joins, &mp3, &error));
+    assert_true(joins.count >= 5);
+    assert_true(joins.frame < 4000);
+    buffer_finish(&mp3);
 }
 
 /* Around each length at which a segment begins or ends, too. */
@@ -166,9 +120,15 @@ static void sound_of_any_length_is_encoded(void **state)
             .encoders = 3,
             .samples = 10000,
         };
-        make_sound(32000, lengths[i], SOUND_IN_TURN);
+        heard_make(&heard, 32000, lengths[i], SOUND_IN_TURN);
         compare_with_one(&settings);
     }
+}
+
+static bool count_down(void *context, const struct encoder_pool_joins *joins)
+{
+    (void)joins;
+    return --*(size_t *)context > 0;
 }
 
 static void a_pool_that_is_wanted_no_more_ends_at_once(void **state)
@@ -178,22 +138,14 @@ static void a_pool_that_is_wanted_no_more_ends_at_once(void **state)
         .encoder = {.sample_rate_hz = 44100, .channels = 2, .bitrate_kbps = 128},
         .encoders = 4,
     };
-    make_sound(44100, 4000 * 1152, SOUND_IN_TURN);
-    for (size_t frames = 0; frames < 3000; frames += 700) {
+    heard_make(&heard, 44100, 4000 * 1152, SOUND_IN_TURN);
+    for (size_t frames = 1; frames < 3000; frames += 700) {
+        struct buffer begun = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
         struct error error = {0};
-        struct pcm_ring *ring = pcm_ring_create(encoder_pool_blocks(&settings));
-        struct writing writing = {ring, samples};
-        struct encoder_pool *pool;
-        struct frame_parts parts;
-        bool has_frame;
-        pthread_t writer;
-        assert_int_equal(pthread_create(&writer, NULL, write_sound, &writing), 0);
-        assert_true(encoder_pool_start(&settings, ring, &pool, &error));
-        for (size_t i = 0; i < frames; i++)
-            assert_true(encoder_pool_read(pool, &parts, &has_frame, &error));
-        encoder_pool_destroy(pool);
-        pthread_join(writer, NULL);
-        pcm_ring_destroy(ring);
+        size_t left = frames;
+        assert_true(encode_in_pool(&settings, &heard, count_down, &left, &begun, &error));
+        assert_int_equal(left, 0);
+        buffer_finish(&begun);
     }
 }
 
@@ -205,8 +157,7 @@ struct slow_reading {
 static void *write_until_the_end(void *context)
 {
     struct slow_reading *reading = context;
-    struct writing writing = {reading->ring, samples};
-    write_sound(&writing);
+    heard_put(&heard, reading->ring);
     sem_post(&reading->has_ended);
     return NULL;
 }
@@ -226,7 +177,7 @@ static void frames_that_nobody_reads_do_not_pile_up(void **state)
     uint64_t frames = 0;
     bool has_frame = true;
     pthread_t writer;
-    make_sound(8000, 2000 * 576, SOUND_IN_TURN);
+    heard_make(&heard, 8000, 2000 * 576, SOUND_IN_TURN);
     sem_init(&reading.has_ended, 0, 0);
     assert_int_equal(pthread_create(&writer, NULL, write_until_the_end, &reading), 0);
     assert_true(encoder_pool_start(&settings, reading.ring, &pool, &error));
@@ -239,7 +190,7 @@ static void frames_that_nobody_reads_do_not_pile_up(void **state)
         frames += has_frame;
     }
     assert_true(frames >= 2000);
-    assert_int_equal(encoder_pool_samples(pool), samples);
+    assert_int_equal(encoder_pool_samples(pool), heard.samples);
     encoder_pool_destroy(pool);
     pthread_join(writer, NULL);
     pcm_ring_destroy(reading.ring);
@@ -251,12 +202,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_encoders_make_what_one_makes),
         cmocka_unit_test(an_encoder_goes_on_until_the_next_one_makes_the_same),
+        cmocka_unit_test(joins_are_told_of_as_frames_are_read),
         cmocka_unit_test(sound_of_any_length_is_encoded),
         cmocka_unit_test(a_pool_that_is_wanted_no_more_ends_at_once),
         cmocka_unit_test(frames_that_nobody_reads_do_not_pile_up),
     };
     int result = cmocka_run_group_tests(tests, NULL, NULL);
-    free(sound[0]);
-    free(sound[1]);
+    heard_finish(&heard);
     return result;
 }

@@ -1,43 +1,23 @@
 #include "media/frame_layout.h"
 
-#include "media/encoder.h"
 #include "support/cmocka_all.h"
-#include "support/sound.h"
-#include <stdlib.h>
+#include "support/encode.h"
 #include <string.h>
 
 #define SECONDS 50
 #define STREAM_SIZE_MAX (8U << 20)
 
-static float *sound[2];
-static size_t samples;
+static struct heard heard;
 
 static void make_sound(uint32_t sample_rate_hz)
 {
-    samples = (size_t)SECONDS * sample_rate_hz;
-    for (uint32_t channel = 0; channel < 2; channel++) {
-        sound[channel] = realloc(sound[channel], samples * sizeof *sound[channel]);
-        assert_non_null(sound[channel]);
-        sound_fill(sound[channel], samples, sample_rate_hz, channel, SOUND_IN_TURN);
-    }
+    heard_make(&heard, sample_rate_hz, (size_t)SECONDS * sample_rate_hz, SOUND_IN_TURN);
 }
 
 static void encode(const struct encoder_settings *settings, size_t from, struct buffer *out)
 {
     struct error error = {0};
-    unsigned char bytes[ENCODER_OUTPUT_SIZE_MAX];
-    struct encoder *encoder;
-    size_t size;
-    assert_true(encoder_create(settings, &encoder, &error));
-    for (size_t at = from; at < samples; at += 9216) {
-        size_t count = samples - at < 9216 ? samples - at : 9216;
-        assert_true(
-            encoder_add(encoder, sound[0] + at, sound[1] + at, count, bytes, &size, &error));
-        assert_true(buffer_append(out, bytes, size, &error));
-    }
-    assert_true(encoder_finish(encoder, bytes, &size, &error));
-    assert_true(buffer_append(out, bytes, size, &error));
-    encoder_destroy(encoder);
+    assert_true(encode_at_once(settings, &heard, from, out, &error));
 }
 
 /* Takes frames apart from number `from` on and lays them out; as many as there are to `to`. */
@@ -119,10 +99,10 @@ static void frames_of_an_encoder_that_began_elsewhere_fit(void **state)
     make_sound(settings.sample_rate_hz);
     uint64_t random = 1;
     for (uint32_t channel = 0; channel < 2; channel++) /* bursts that take all there is */
-        for (size_t i = 0; i < samples; i++) {
+        for (size_t i = 0; i < heard.samples; i++) {
             random = random * UINT64_C(6364136223846793005) + 1;
             if (i / 3000 % 3 != 0)
-                sound[channel][i] = (float)(int16_t)(random >> 48);
+                heard.channels[channel][i] = (float)(int16_t)(random >> 48);
         }
     struct buffer whole = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
     encode(&settings, 0, &whole);
@@ -176,7 +156,6 @@ int main(void)
         cmocka_unit_test(main_data_that_do_not_fit_are_refused),
     };
     int result = cmocka_run_group_tests(tests, NULL, NULL);
-    free(sound[0]);
-    free(sound[1]);
+    heard_finish(&heard);
     return result;
 }
