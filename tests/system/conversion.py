@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+from mp3 import read_id3
+from mp3_stream import Stream
 from workshop import RELEASE
 
 TAPEDECK = RELEASE / "tapedeck"
@@ -33,7 +35,10 @@ class Folder:
         self.said = result.stderr.decode()
         assert result.returncode == 0, self.said
         assert result.stdout == b""
-        return self.path / "out.mp3"
+        mp3 = self.path / "out.mp3"
+        data = mp3.read_bytes()
+        assert Stream(data[read_id3(data)[1] :]).faults == []
+        return mp3
 
     def refuse(self, source, code, *arguments):
         """The conversion fails with that code and leaves nothing; returns what was said."""
