@@ -20,3 +20,11 @@ struct timespec condition_deadline(int64_t wait_ms)
     at.tv_nsec = (long)(nanoseconds % 1000000000);
     return at;
 }
+
+void condition_raise(pthread_cond_t *condition, pthread_mutex_t *lock, bool *flag)
+{
+    pthread_mutex_lock(lock);
+    *flag = true;
+    pthread_cond_broadcast(condition);
+    pthread_mutex_unlock(lock);
+}

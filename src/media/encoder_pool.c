@@ -1,5 +1,6 @@
 #include "media/encoder_pool.h"
 
+#include "base/condition.h"
 #include "media/frame_row.h"
 #include "media/segment_plan.h"
 #include <assert.h>
@@ -382,10 +383,7 @@ void encoder_pool_destroy(struct encoder_pool *pool)
 {
     if (pool == NULL)
         return;
-    pthread_mutex_lock(&pool->lock);
-    pool->is_stopped = true;
-    pthread_cond_broadcast(&pool->changed);
-    pthread_mutex_unlock(&pool->lock);
+    condition_raise(&pool->changed, &pool->lock, &pool->is_stopped);
     pcm_ring_stop(pool->ring);
     for (uint32_t i = 0; i < pool->started_count; i++)
         pthread_join(pool->workers[i].thread, NULL);

@@ -1,5 +1,6 @@
 #include "media/pcm_ring.h"
 
+#include "base/condition.h"
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -75,10 +76,7 @@ void pcm_ring_put(struct pcm_ring *ring)
 
 void pcm_ring_end(struct pcm_ring *ring)
 {
-    pthread_mutex_lock(&ring->lock);
-    ring->is_ended = true;
-    pthread_cond_broadcast(&ring->changed);
-    pthread_mutex_unlock(&ring->lock);
+    condition_raise(&ring->changed, &ring->lock, &ring->is_ended);
 }
 
 void pcm_ring_release(struct pcm_ring *ring, uint64_t number)
@@ -96,8 +94,5 @@ void pcm_ring_release(struct pcm_ring *ring, uint64_t number)
 
 void pcm_ring_stop(struct pcm_ring *ring)
 {
-    pthread_mutex_lock(&ring->lock);
-    ring->is_stopped = true;
-    pthread_cond_broadcast(&ring->changed);
-    pthread_mutex_unlock(&ring->lock);
+    condition_raise(&ring->changed, &ring->lock, &ring->is_stopped);
 }

@@ -81,10 +81,7 @@ void background_close(struct background *background)
 {
     if (background == NULL)
         return;
-    pthread_mutex_lock(&background->lock);
-    background->is_closing = true;
-    pthread_cond_broadcast(&background->changed);
-    pthread_mutex_unlock(&background->lock);
+    condition_raise(&background->changed, &background->lock, &background->is_closing);
     pthread_join(background->thread, NULL);
     pthread_cond_destroy(&background->changed);
     pthread_mutex_destroy(&background->lock);

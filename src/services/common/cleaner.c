@@ -292,20 +292,14 @@ bool cleaner_open(const struct config *config, const struct policy *policy,
 
 void cleaner_wake(struct cleaner *cleaner)
 {
-    pthread_mutex_lock(&cleaner->lock);
-    cleaner->is_woken = true;
-    pthread_cond_signal(&cleaner->changed);
-    pthread_mutex_unlock(&cleaner->lock);
+    condition_raise(&cleaner->changed, &cleaner->lock, &cleaner->is_woken);
 }
 
 void cleaner_close(struct cleaner *cleaner)
 {
     if (cleaner == NULL)
         return;
-    pthread_mutex_lock(&cleaner->lock);
-    cleaner->is_closing = true;
-    pthread_cond_signal(&cleaner->changed);
-    pthread_mutex_unlock(&cleaner->lock);
+    condition_raise(&cleaner->changed, &cleaner->lock, &cleaner->is_closing);
     pthread_join(cleaner->thread, NULL);
     pthread_cond_destroy(&cleaner->changed);
     pthread_mutex_destroy(&cleaner->lock);

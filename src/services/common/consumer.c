@@ -391,10 +391,7 @@ static void *consumer_main(void *context)
         consumer->options.work->end(consumer->options.context);
     job_queue_close(consumer->queue);
     record_store_close(consumer->records);
-    pthread_mutex_lock(&consumer->lock);
-    consumer->is_over = true;
-    pthread_cond_signal(&consumer->changed);
-    pthread_mutex_unlock(&consumer->lock);
+    condition_raise(&consumer->changed, &consumer->lock, &consumer->is_over);
     return NULL;
 }
 

@@ -318,10 +318,7 @@ void tokens_close(struct tokens *tokens)
 {
     if (tokens == NULL)
         return;
-    pthread_mutex_lock(&tokens->lock);
-    tokens->is_closing = true;
-    pthread_cond_broadcast(&tokens->changed);
-    pthread_mutex_unlock(&tokens->lock);
+    condition_raise(&tokens->changed, &tokens->lock, &tokens->is_closing);
     pthread_join(tokens->thread, NULL);
     destroy(tokens);
 }

@@ -43,11 +43,42 @@ static void a_deadline_is_so_far_away_and_can_be_waited_for(void **state)
     }
 }
 
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t condition;
+    bool is_raised;
+};
+
+static void *wait_for_flag(void *context)
+{
+    struct waiting *waiting = context;
+    pthread_mutex_lock(&waiting->lock);
+    while (!waiting->is_raised)
+        pthread_cond_wait(&waiting->condition, &waiting->lock);
+    pthread_mutex_unlock(&waiting->lock);
+    return NULL;
+}
+
+static void a_flag_that_is_raised_wakes_all_who_wait(void **state)
+{
+    (void)state;
+    struct waiting waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[3];
+    condition_init(&waiting.condition);
+    for (size_t i = 0; i < ARRAY_COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_flag, &waiting), 0);
+    condition_raise(&waiting.condition, &waiting.lock, &waiting.is_raised);
+    for (size_t i = 0; i < ARRAY_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    pthread_cond_destroy(&waiting.condition);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(a_deadline_is_so_far_away_and_can_be_waited_for),
+        cmocka_unit_test(a_flag_that_is_raised_wakes_all_who_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
