@@ -189,27 +189,33 @@ static bool begin(struct conversion *conversion, struct sound_part *out_first, s
     return true;
 }
 
-/* LAME makes sound a little softer; the MP3 is to be as loud as was asked for all the same. */
-static bool make_up_for_encoder(struct conversion *conversion, struct error *error)
+/* LAME makes sound a little softer, and takes the highest of it away; the MP3 is to be as loud as
+ * was asked for all the same. */
+static bool ask_encoder(const struct conversion *conversion, double *out_scale,
+                        uint32_t *out_lowpass_hz, struct error *error)
 {
     struct encoder *encoder;
     if (!encoder_create(&conversion->pool.encoder, &encoder, error))
         return false;
     double scale = encoder_scale(encoder);
+    *out_scale = scale > 0 ? 1 / scale : 1;
+    *out_lowpass_hz = encoder_lowpass_hz(encoder);
     encoder_destroy(encoder);
-    conversion->volume.scale = scale > 0 ? 1 / scale : 1;
     return true;
 }
 
 /* Finds out how loud it is, and begins again. */
 static bool measure(struct conversion *conversion, struct sound_part *first, struct error *error)
 {
-    double wanted_lufs = (double)conversion->job->options->loudness_ulufs / 1e6;
+    struct volume_wish wish = {.lufs = (double)conversion->job->options->loudness_ulufs / 1e6};
+    double scale;
     const struct decoding decoding = decoding_of(conversion, true);
-    if (!volume_find(&decoding, first, wanted_lufs, &conversion->volume, error) ||
-        !make_up_for_encoder(conversion, error) || !excerpt_rewind(conversion->excerpt, error) ||
+    if (!ask_encoder(conversion, &scale, &wish.lowpass_hz, error) ||
+        !volume_find(&decoding, first, &wish, &conversion->volume, error) ||
+        !excerpt_rewind(conversion->excerpt, error) ||
         !excerpt_read(conversion->excerpt, first, error))
         return false;
+    conversion->volume.scale = scale;
     decide(conversion, first->frame); /* the length is known now */
     return true;
 }

@@ -1,5 +1,6 @@
 #include "media/loudness.h"
 
+#include "media/lowpass.h"
 #include "media/true_peak.h"
 #include <ebur128.h>
 #include <math.h>
@@ -10,12 +11,13 @@
 
 struct loudness {
     uint32_t channels;
+    struct lowpass lowpass;
     ebur128_state *meter; /* owned */
     struct true_peak peak;
     float highest;
 };
 
-struct loudness *loudness_create(uint32_t sample_rate_hz, uint32_t channels)
+struct loudness *loudness_create(uint32_t sample_rate_hz, uint32_t channels, uint32_t lowpass_hz)
 {
     struct loudness *loudness = calloc(1, sizeof *loudness);
     if (loudness == NULL)
@@ -26,6 +28,7 @@ struct loudness *loudness_create(uint32_t sample_rate_hz, uint32_t channels)
         ebur128_init(channels, sample_rate_hz, EBUR128_MODE_I | EBUR128_MODE_HISTOGRAM);
     if (loudness->meter == NULL)
         abort();
+    lowpass_init(&loudness->lowpass, lowpass_hz, sample_rate_hz);
     true_peak_init(&loudness->peak, channels);
     return loudness;
 }
@@ -48,11 +51,15 @@ static void note_heights(struct loudness *loudness, float *const planes[2], size
 
 static void add_slice(struct loudness *loudness, float *const planes[2], size_t count)
 {
-    float frames[2 * SLICE_SAMPLES];
+    float samples[SLICE_SAMPLES], frames[2 * SLICE_SAMPLES];
     note_heights(loudness, planes, count);
-    for (uint32_t channel = 0; channel < loudness->channels; channel++)
+    for (uint32_t channel = 0; channel < loudness->channels; channel++) {
         for (size_t i = 0; i < count; i++)
-            frames[i * loudness->channels + channel] = planes[channel][i] / FULL_SCALE;
+            samples[i] = planes[channel][i] / FULL_SCALE;
+        lowpass_apply(&loudness->lowpass, channel, samples, count);
+        for (size_t i = 0; i < count; i++)
+            frames[i * loudness->channels + channel] = samples[i];
+    }
     if (ebur128_add_frames_float(loudness->meter, frames, count) != EBUR128_SUCCESS)
         abort(); /* it only ever fails for want of memory */
 }

@@ -7,7 +7,8 @@
 
 struct loudness;
 
-struct loudness *loudness_create(uint32_t sample_rate_hz, uint32_t channels);
+/* Loudness without what is above `lowpass_hz`; 0: with all of it. */
+struct loudness *loudness_create(uint32_t sample_rate_hz, uint32_t channels, uint32_t lowpass_hz);
 void loudness_destroy(struct loudness *loudness); /* NULL is fine */
 /* What is given to it ends there. */
 struct sound_sink loudness_sink(struct loudness *loudness);

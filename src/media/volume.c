@@ -7,6 +7,9 @@
 #define MEASURES_MAX 3
 /* Nearer than anybody hears, and than the meter's steps. */
 #define NEAR_LU 0.05
+/* A decibel of gain is never taken to bring less than this, whatever was measured: where peaks are
+ * all there is to hear, no gain would be enough. */
+#define RISE_LEAST 0.2
 
 struct measured {
     bool has_loudness;
@@ -40,10 +43,11 @@ static void end_count(void *context)
 
 /* `settings` NULL: as it is. */
 static bool measure(const struct decoding *decoding, const struct sound_part *first,
-                    const struct limiter_settings *settings, struct measured *out_measured,
-                    struct error *error)
+                    const struct limiter_settings *settings, uint32_t lowpass_hz,
+                    struct measured *out_measured, struct error *error)
 {
-    struct loudness *loudness = loudness_create(decoding->sample_rate_hz, decoding->channels);
+    struct loudness *loudness =
+        loudness_create(decoding->sample_rate_hz, decoding->channels, lowpass_hz);
     struct counter counter = {.next = loudness_sink(loudness)};
     struct sound_sink sink = {.context = &counter, .take = count, .end = end_count};
     struct limiter *limiter = NULL;
@@ -64,17 +68,56 @@ static bool measure(const struct decoding *decoding, const struct sound_part *fi
 }
 
 static bool measure_again(const struct decoding *decoding, const struct limiter_settings *settings,
-                          struct measured *out_measured, struct error *error)
+                          uint32_t lowpass_hz, struct measured *out_measured, struct error *error)
 {
     struct excerpt *excerpt = decoding->excerpt;
     struct sound_part first;
     excerpt_plan(excerpt, excerpt_prepared_us(excerpt) + excerpt_duration_us(excerpt));
     return excerpt_rewind(excerpt, error) && excerpt_read(excerpt, &first, error) &&
-           measure(decoding, &first, settings, out_measured, error);
+           measure(decoding, &first, settings, lowpass_hz, out_measured, error);
+}
+
+/* How loud it is with so much gain. */
+struct point {
+    double gain_db;
+    double lufs;
+};
+
+/* Up to where peaks reach the ceiling, a decibel of gain is one of loudness. Beyond, the limiter
+ * takes some of each away: as much as between the last two points, more or less. */
+static double next_gain_db(const struct point *before, const struct point *last, double wanted_lufs)
+{
+    double gained_db = last->gain_db - before->gain_db;
+    double rise = gained_db > 0 ? (last->lufs - before->lufs) / gained_db : 1;
+    rise = rise < 1 ? rise : 1;
+    return last->gain_db + (wanted_lufs - last->lufs) / (rise > RISE_LEAST ? rise : RISE_LEAST);
+}
+
+/* What the limiter takes away is given again, of which it takes some. */
+static bool find_limited_gain(const struct decoding *decoding, const struct measured *unlimited,
+                              const struct volume_wish *wish, struct limiter_settings *settings,
+                              struct error *error)
+{
+    double room_db = 20 * log10(settings->ceiling / unlimited->true_peak);
+    struct point before = {.gain_db = room_db, .lufs = unlimited->lufs + room_db};
+    double gain_db = wish->lufs - unlimited->lufs;
+    for (int i = 1; i < MEASURES_MAX; i++) {
+        struct measured measured = {0};
+        if (!measure_again(decoding, settings, wish->lowpass_hz, &measured, error))
+            return false;
+        if (!measured.has_loudness || fabs(wish->lufs - measured.lufs) <= NEAR_LU)
+            break;
+        const struct point last = {.gain_db = gain_db, .lufs = measured.lufs};
+        gain_db = next_gain_db(&before, &last, wish->lufs);
+        settings->gain = factor(gain_db);
+        before = last;
+    }
+    return true;
 }
 
 bool volume_find(const struct decoding *decoding, const struct sound_part *first,
-                 double wanted_lufs, struct limiter_settings *out_settings, struct error *error)
+                 const struct volume_wish *wish, struct limiter_settings *out_settings,
+                 struct error *error)
 {
     struct measured measured = {0};
     struct limiter_settings settings = {
@@ -82,22 +125,15 @@ bool volume_find(const struct decoding *decoding, const struct sound_part *first
         .channels = decoding->channels,
         .scale = 1,
     };
-    if (!measure(decoding, first, NULL, &measured, error))
+    if (!measure(decoding, first, NULL, wish->lowpass_hz, &measured, error))
         return false;
-    double gain_db = wanted_lufs - measured.lufs;
     double ceiling = FULL_SCALE * factor(VOLUME_PEAK_MAX_DB);
     if (measured.has_loudness)
-        settings.gain = factor(gain_db);
-    if (measured.true_peak * settings.gain > ceiling)
+        settings.gain = factor(wish->lufs - measured.lufs);
+    if (measured.true_peak * settings.gain > ceiling) {
         settings.ceiling = ceiling;
-    /* What the limiter took away is given again, of which it takes less. */
-    for (int i = 1; settings.ceiling > 0 && i < MEASURES_MAX; i++) {
-        if (!measure_again(decoding, &settings, &measured, error))
+        if (!find_limited_gain(decoding, &measured, wish, &settings, error))
             return false;
-        if (!measured.has_loudness || fabs(wanted_lufs - measured.lufs) <= NEAR_LU)
-            break;
-        gain_db += wanted_lufs - measured.lufs;
-        settings.gain = factor(gain_db);
     }
     *out_settings = settings;
     return true;

@@ -14,7 +14,7 @@
 
 /* Not known to the compiler, which would warn of the mistakes, or leave them out. */
 static volatile size_t some = 16;
-static char *volatile kept;
+static unsigned char *volatile kept;
 static int counted;
 
 static void *count(void *context)
@@ -44,7 +44,7 @@ static void read_past_the_end(void)
 
 static void use_what_was_freed(void)
 {
-    char *freed = calloc(some, 1);
+    unsigned char *freed = calloc(some, 1);
     kept = freed;
     free(kept);
     counted = kept[some / 2];

@@ -86,6 +86,18 @@ def test_the_limiter_works_where_gain_alone_would_be_too_much(here):
     assert measure(path)[1] == pytest.approx(-1, abs=0.3)
 
 
+@pytest.mark.parametrize("kbps,lufs", [("320", -14), ("64", -24), ("128", -16)])
+def test_a_beat_is_as_loud_as_was_asked_for(here, kbps, lufs):
+    """The limiter takes decibels of it, at 320 kb/s; LAME's lowpass takes of its noise, at 64."""
+    beat = (
+        "0.8*(random(0)-0.5)*exp(-30*mod(t\\,0.5))+0.5*sin(2*PI*60*t)*exp(-9*mod(t\\,0.5))"
+        f"+0.06*{CHORD}"
+    )
+    source = signal("beat.wav", beat, beat)
+    path = here.convert(source, "--loudness-lufs", str(lufs), "--bitrate-kbps", kbps)
+    assert measure(path)[0] == pytest.approx(lufs, abs=0.2)
+
+
 def test_where_nothing_is_limited_sound_is_only_multiplied(here):
     source = PROGRAMME["soft.wav"]()
     loudness, _ = measure(source)
