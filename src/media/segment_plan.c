@@ -1,10 +1,17 @@
 #include "media/segment_plan.h"
 
+static uint64_t divide_up(uint64_t number, uint64_t by)
+{
+    return number / by + (number % by != 0 ? 1 : 0);
+}
+
 uint64_t segment_frames(uint64_t frames, uint32_t encoders)
 {
-    uint64_t fair = (frames + encoders - 1) / encoders;
-    if (fair == 0 || fair > SEGMENT_FRAMES_MAX)
+    if (frames == 0)
         return SEGMENT_FRAMES_MAX;
+    /* As many for each, or some would have nothing to do while others encode the last. */
+    uint64_t segments = divide_up(frames, (uint64_t)encoders * SEGMENT_FRAMES_MAX) * encoders;
+    uint64_t fair = divide_up(frames, segments);
     return fair < SEGMENT_FRAMES_MIN ? SEGMENT_FRAMES_MIN : fair;
 }
 

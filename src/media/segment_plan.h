@@ -25,8 +25,8 @@
 #define SEGMENT_FRAMES_MAX 1568
 #define SEGMENT_FRAMES_MIN 392
 
-/* How long segments are where so many frames are to be shared by so many encoders. 0 frames: nobody
- * knows. */
+/* How long segments are where so many frames are to be shared by so many encoders, each of which is
+ * to get as many. 0 frames: nobody knows. */
 uint64_t segment_frames(uint64_t frames, uint32_t encoders);
 
 /* After so many frames LAME's CBR makes frames a byte longer at the same places again; an encoder
