@@ -15,6 +15,10 @@ struct worker_channel {
 
     /* Held while a frame goes out, so that frames of two threads do not mix. */
     pthread_mutex_t send_lock;
+
+    /* The reading thread's. */
+    uint64_t read_end;          /* of what was read last */
+    struct protocol_read asked; /* ahead, and not received yet; a size of 0: nothing */
 };
 
 void worker_channel_open(int fd, struct worker_channel **out_channel)
@@ -136,24 +140,76 @@ bool worker_channel_receive_job(struct worker_channel *channel, struct protocol_
     return true;
 }
 
+static struct protocol_read range_of(const struct worker_channel *channel, uint64_t offset,
+                                     size_t size)
+{
+    uint64_t left = offset < channel->input_size ? channel->input_size - offset : 0;
+    return (struct protocol_read){.offset = offset, .size = (uint32_t)(size < left ? size : left)};
+}
+
+static bool ask(struct worker_channel *channel, const struct protocol_read *read,
+                struct error *error)
+{
+    unsigned char payload[12];
+    protocol_format_read(read, payload);
+    channel->asked = *read;
+    return send_frame(channel, PROTOCOL_READ, payload, sizeof payload, NULL, 0, error);
+}
+
+/* What was asked for, into `bytes`, or nowhere if that is NULL. */
+static bool receive_asked(struct worker_channel *channel, unsigned char *bytes, uint32_t *out_size,
+                          struct error *error)
+{
+    unsigned char unwanted[4096];
+    uint32_t size = 0;
+    bool is_closed;
+    if (!receive_header(channel, PROTOCOL_DATA, channel->asked.size, &size, &is_closed, error))
+        return false;
+    channel->asked.size = 0;
+    *out_size = size;
+    if (bytes != NULL)
+        return receive(channel, bytes, size, &is_closed, error);
+    for (size_t part; size > 0; size -= (uint32_t)part) {
+        part = size < sizeof unwanted ? size : sizeof unwanted;
+        if (!receive(channel, unwanted, part, &is_closed, error))
+            return false;
+    }
+    return true;
+}
+
+static bool drop_asked(struct worker_channel *channel, struct error *error)
+{
+    uint32_t size;
+    return channel->asked.size == 0 || receive_asked(channel, NULL, &size, error);
+}
+
+/* Who reads on in the longest ranges will want the next one, which is on its way while this one is
+ * looked at. Not of a pipe: nobody should wait for it before it has to be. */
+static bool ask_ahead(struct worker_channel *channel, struct error *error)
+{
+    struct protocol_read next = range_of(channel, channel->read_end, PROTOCOL_RANGE_SIZE_MAX);
+    return next.size == 0 || channel->input_size == PROTOCOL_SIZE_UNKNOWN ||
+           ask(channel, &next, error);
+}
+
 bool worker_channel_read_at(void *context, uint64_t offset, void *bytes, size_t size,
                             size_t *out_size, struct error *error)
 {
     struct worker_channel *channel = context;
     assert(size <= PROTOCOL_RANGE_SIZE_MAX);
-    uint64_t left = offset < channel->input_size ? channel->input_size - offset : 0;
-    struct protocol_read read = {.offset = offset, .size = (uint32_t)(size < left ? size : left)};
+    const struct protocol_read read = range_of(channel, offset, size);
     *out_size = 0;
     if (read.size == 0)
         return true;
 
-    unsigned char payload[12];
+    bool is_next = offset == channel->read_end && size == PROTOCOL_RANGE_SIZE_MAX;
+    bool is_asked = channel->asked.offset == read.offset && channel->asked.size == read.size;
     uint32_t got = 0;
-    bool is_closed;
-    protocol_format_read(&read, payload);
-    if (!send_frame(channel, PROTOCOL_READ, payload, sizeof payload, NULL, 0, error) ||
-        !receive_header(channel, PROTOCOL_DATA, read.size, &got, &is_closed, error) ||
-        !receive(channel, bytes, got, &is_closed, error))
+    if ((!is_asked && (!drop_asked(channel, error) || !ask(channel, &read, error))) ||
+        !receive_asked(channel, bytes, &got, error))
+        return false;
+    channel->read_end = offset + got;
+    if (is_next && got == size && !ask_ahead(channel, error))
         return false;
     *out_size = got;
     return true;
@@ -182,7 +238,9 @@ bool worker_channel_send_result(struct worker_channel *channel,
 {
     unsigned char payload[48];
     protocol_format_result(result, payload);
-    return send_frame(channel, PROTOCOL_RESULT, payload, sizeof payload, NULL, 0, error);
+    /* Whoever closes a socket with something in it breaks off what the other side still sends. */
+    return drop_asked(channel, error) &&
+           send_frame(channel, PROTOCOL_RESULT, payload, sizeof payload, NULL, 0, error);
 }
 
 bool worker_channel_send_failure(struct worker_channel *channel, const struct error *cause,
@@ -190,7 +248,7 @@ bool worker_channel_send_failure(struct worker_channel *channel, const struct er
 {
     struct buffer payload = BUFFER_WITH_MAX(PROTOCOL_CODE_SIZE + PROTOCOL_TEXT_SIZE);
     bool is_sent =
-        protocol_format_failure(cause, &payload, error) &&
+        drop_asked(channel, error) && protocol_format_failure(cause, &payload, error) &&
         send_frame(channel, PROTOCOL_FAILURE, payload.bytes, payload.size, NULL, 0, error);
     buffer_finish(&payload);
     return is_sent;

@@ -411,13 +411,13 @@ static void forgive_pause(struct run *run, int64_t end_ms)
         run->output_ms += late_ms;
 }
 
-/* One wait, and what came of it. While an answer goes out nothing is read: the worker's reading
- * thread waits for that answer alone, so it cannot be the one who waits for us. */
+/* One wait, and what came of it. While an answer goes out frames are taken as well: the worker asks
+ * ahead, and may write before it takes the answer. */
 static bool step(struct run *run, struct error *error)
 {
     bool is_answering = run->answer_size != 0;
     struct pollfd polls[] = {
-        {.fd = run->process->fd, .events = is_answering ? POLLOUT : POLLIN},
+        {.fd = run->process->fd, .events = (short)(is_answering ? POLLIN | POLLOUT : POLLIN)},
         {.fd = run->job->cancel_fd, .events = POLLIN},
     };
     int64_t start_ms = clock_boot_ms();
@@ -434,8 +434,10 @@ static bool step(struct run *run, struct error *error)
         error_set(error, ERROR_UNAVAILABLE, "told to stop");
         return end_run(run, WORKER_STOPPED);
     }
-    if (ready > 0 && polls[0].revents != 0 &&
-        !(is_answering ? send_part(run, error) : receive(run, error)))
+    int events = ready > 0 ? polls[0].revents : 0;
+    if ((events & ~POLLOUT) != 0 && !receive(run, error))
+        return false;
+    if ((events & POLLOUT) != 0 && !send_part(run, error))
         return false;
     return check_time(run, error);
 }

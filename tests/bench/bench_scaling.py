@@ -92,7 +92,8 @@ def speed_of_instructions(source, folder, counted):
 
 
 def segment_frames(frames, encoders):
-    return min(max(-(-frames // encoders), SEGMENT_LEAST), SEGMENT_MOST)
+    segments = -(-frames // (encoders * SEGMENT_MOST)) * encoders
+    return max(-(-frames // segments), SEGMENT_LEAST)
 
 
 class Encoder:

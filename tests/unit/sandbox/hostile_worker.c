@@ -125,6 +125,16 @@ static void convert_large(void)
     claim(40 * PROTOCOL_RANGE_SIZE_MAX, 44100);
 }
 
+/* More than the socket holds, while what it holds the other way is not taken. */
+static void convert_before_the_answer(void)
+{
+    ask(0, PROTOCOL_RANGE_SIZE_MAX);
+    for (uint64_t i = 0; i < 8; i++)
+        put(i * PROTOCOL_RANGE_SIZE_MAX, PROTOCOL_RANGE_SIZE_MAX);
+    hear_answer();
+    claim(8 * PROTOCOL_RANGE_SIZE_MAX, 44100);
+}
+
 static void convert_byte_by_byte(void)
 {
     unsigned char frame[PROTOCOL_HEADER_SIZE + 8 + 4] = {0};
@@ -343,6 +353,7 @@ static const struct {
 } behaviours[] = {
     {"convert", convert},
     {"convert_large", convert_large},
+    {"convert_before_the_answer", convert_before_the_answer},
     {"convert_byte_by_byte", convert_byte_by_byte},
     {"find_no_audio", find_no_audio},
     {"send_unknown_type", send_unknown_type},

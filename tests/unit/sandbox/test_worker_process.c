@@ -139,6 +139,15 @@ static void frames_of_any_size_in_pieces_of_any_size_are_whole_again(void **stat
     assert_int_equal(seen.written, 4);
 }
 
+static void a_worker_may_write_before_it_takes_an_answer(void **state)
+{
+    (void)state;
+    struct error error;
+    struct seen seen = {0};
+    assert_int_equal(run("convert_before_the_answer", &standard_job, &seen, &error), WORKER_DONE);
+    assert_int_equal(seen.written, 8 * PROTOCOL_RANGE_SIZE_MAX);
+}
+
 static void a_worker_that_breaks_a_rule_is_broken(void **state)
 {
     (void)state;
@@ -394,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_that_keeps_the_rules_is_done),
         cmocka_unit_test(frames_of_any_size_in_pieces_of_any_size_are_whole_again),
+        cmocka_unit_test(a_worker_may_write_before_it_takes_an_answer),
         cmocka_unit_test(a_worker_that_breaks_a_rule_is_broken),
         cmocka_unit_test(a_worker_that_ends_too_early_is_broken),
         cmocka_unit_test(a_worker_without_output_has_stalled_however_busy_it_is),
