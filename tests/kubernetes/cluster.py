@@ -34,7 +34,7 @@ class Kubectl:
         return json.loads(self("get", *arguments, "-o", "json"))
 
     def secret(self, name, key):
-        return base64.b64decode(self.get("secret", name)["data"][key]).decode()
+        return base64.b64decode(self.get("secret", name)["data"][key]).decode().strip()
 
     def pods(self, name):
         found = self.get("pods", "-l", f"app.kubernetes.io/name={name}")["items"]
@@ -81,7 +81,7 @@ def make_video(seconds):
 class Client:
     def __init__(self, kubectl, address):
         self.address = address
-        self.account = (kubectl.secret("login", "email"), kubectl.secret("login", "password").strip())
+        self.account = (kubectl.secret("login", "email"), kubectl.secret("login", "password"))
         self.session = requests.Session()
         self.session.trust_env = False
         self.log_in()
