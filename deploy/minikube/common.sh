@@ -41,7 +41,9 @@ forwards=''
 forward() {
     local log=$work/forward-$1 i
     : >"$log"
-    kubectl_here port-forward "service/$1" ":$2" >"$log" 2>&1 &
+    # By itself, not as a function in a shell of its own, which would be ended in its place.
+    kubectl --context "${context:-$profile}" --namespace "$namespace" port-forward "service/$1" ":$2" \
+        >"$log" 2>&1 &
     forwards="$forwards $!"
     for i in $(seq 100); do
         forwarded=$(sed -n 's/^Forwarding from \(127\.0\.0\.1:[0-9]*\).*/\1/p' "$log" | head -n 1)

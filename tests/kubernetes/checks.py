@@ -5,7 +5,7 @@ import time
 
 from cluster import SERVICES, STORES, Client, Load, Mails, make_video, table, wait_for
 
-LONG_SECONDS, SHORT_SECONDS = 1800, 5
+SHORT_SECONDS = 5
 
 
 def is_converting(client, conversion):
@@ -28,7 +28,7 @@ def delete_one_pod(kubectl, name):
 def pods(kubectl, client, told):
     """Every pod is deleted once while a conversion of its own runs. Mails that the sink has in memory go
     with it, so that they are counted only where it lives on."""
-    video, rows, is_well = make_video(LONG_SECONDS), [], True
+    video, rows, is_well = make_video(told.seconds), [], True
     expected = None
     for name in (*SERVICES, *STORES):
         wait_for(lambda: client.log_in() is None, "the login", 120)
@@ -104,7 +104,7 @@ def rollout(kubectl, client, told):
 
 
 def converters(kubectl, client, told):
-    video, rows, asked = make_video(LONG_SECONDS), [], []
+    video, rows, asked = make_video(told.seconds), [], []
     for count in (1, 3, 1):
         kubectl("scale", "deployment/converter", f"--replicas={count}")
         wait_for(
@@ -138,7 +138,7 @@ def drain(kubectl, client, told):
     [node, *others] = [item["metadata"]["name"] for item in kubectl.get("nodes")["items"]]
     if others:
         print("drain: there are other nodes; only the first is drained")
-    conversion = client.upload(make_video(LONG_SECONDS))
+    conversion = client.upload(make_video(told.seconds))
     wait_for(lambda: is_converting(client, conversion), "the conversion's begin", 120, 0.1)
     rows, begun = [], time.monotonic()
 
