@@ -36,12 +36,13 @@ def pods(kubectl, client, told):
         wait_for(lambda: is_converting(client, conversion), "the conversion's begin", 120, 0.1)
         back = delete_one_pod(kubectl, name)
         found = client.wait_until_told(conversion)
-        mp3 = client.mp3(conversion)
+        mp3 = wait_for(lambda: client.mp3(conversion), "the MP3", 120)
         expected = expected or mp3
         with Mails(kubectl) as mails:
             mailed = mails.count(conversion)
         row_is_well = mp3 == expected and found["attempts"] <= 2 and mailed == 1
         is_well = is_well and row_is_well
+        print(f"{name}: {'ok' if row_is_well else 'FAILED'}", flush=True)
         rows.append((name, f"{back:.1f}", found["state"], found["attempts"],
                      "same" if mp3 == expected else "OTHER", mailed, "ok" if row_is_well else "FAILED"))
     table(

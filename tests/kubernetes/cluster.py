@@ -108,6 +108,9 @@ class Client:
     def mp3(self, conversion):
         answer = self.session.get(f"{self.address}/v1/conversions/{conversion}/mp3", timeout=600)
         answer.raise_for_status()
+        # requests does not mind a body that ends early.
+        if len(answer.content) != int(answer.headers["Content-Length"]):
+            raise requests.ConnectionError(f"{len(answer.content)} bytes, then the connection ended")
         return answer.content
 
     def wait_until_told(self, conversion, seconds=900):

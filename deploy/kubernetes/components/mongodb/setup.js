@@ -28,9 +28,10 @@ function connect_as_admin() {
     wait_for_primary(nobody);
     const login = `admin:${encodeURIComponent(secret("admin"))}@`;
     try {
-        return connect_as(login);
+        const admin = connect_as(login); // mongosh waits for it here, and not where it is returned
+        return admin;
     } catch (refused) {
-        if (refused.codeName !== "AuthenticationFailed") throw refused;
+        if (refused.code !== 18) throw refused; // AuthenticationFailed: no such account yet
         nobody.createUser({user: "admin", pwd: secret("admin"), roles: ["root"]});
         return connect_as(login);
     }
