@@ -7,6 +7,8 @@
 #define MEASURES_MAX 3
 /* Nearer than anybody hears, and than the meter's steps. */
 #define NEAR_LU 0.05
+/* Softer sound than this may have parts below -70 LUFS that count, once they are louder. */
+#define SOFT_LUFS (-55.0)
 /* A decibel of gain is never taken to bring less than this, whatever was measured: where peaks are
  * all there is to hear, no gain would be enough. */
 #define RISE_LEAST 0.2
@@ -115,6 +117,21 @@ static bool find_limited_gain(const struct decoding *decoding, const struct meas
     return true;
 }
 
+/* The meter leaves out what is below -70 LUFS: so it hears such soft sound again as it will be. */
+static bool mend_soft(const struct decoding *decoding, const struct volume_wish *wish,
+                      struct limiter_settings settings, struct measured *measured,
+                      struct error *error)
+{
+    double gain_db = wish->lufs - measured->lufs;
+    struct measured louder = {0};
+    settings.gain = factor(gain_db);
+    if (!measure_again(decoding, &settings, wish->lowpass_hz, &louder, error))
+        return false;
+    if (louder.has_loudness)
+        measured->lufs = louder.lufs - gain_db;
+    return true;
+}
+
 bool volume_find(const struct decoding *decoding, const struct sound_part *first,
                  const struct volume_wish *wish, struct limiter_settings *out_settings,
                  struct error *error)
@@ -126,6 +143,9 @@ bool volume_find(const struct decoding *decoding, const struct sound_part *first
         .scale = 1,
     };
     if (!measure(decoding, first, NULL, wish->lowpass_hz, &measured, error))
+        return false;
+    if (measured.has_loudness && measured.lufs < SOFT_LUFS &&
+        !mend_soft(decoding, wish, settings, &measured, error))
         return false;
     double ceiling = FULL_SCALE * factor(VOLUME_PEAK_MAX_DB);
     if (measured.has_loudness)

@@ -55,6 +55,7 @@ WAV = ["-c:a", "pcm_f32le"]
 SOUNDS = {
     "words, mono": ("wav", signal(f"0.2*{WORDS}", rate=48000)),
     "words, very soft": ("wav", signal(f"0.002*{WORDS}", f"0.002*{WORDS}")),
+    "words, hardly to be heard": ("wav", signal(f"0.001*{WORDS}", f"0.001*{WORDS}")),
     "words and claps": ("wav", signal(f"0.06*{WORDS}+0.7*between(mod(t\\,4)\\,2\\,2.004)*sin(5000*t)", rate=48000)),
     "vowels": ("wav", signal(f"0.3*{VOWELS}", f"0.3*{VOWELS}")),
     "vowels in noise": ("wav", signal(f"0.2*{VOWELS}+0.02*(random(2)-0.5)", f"0.2*{VOWELS}+0.02*(random(3)-0.5)")),

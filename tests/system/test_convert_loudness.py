@@ -98,6 +98,14 @@ def test_a_beat_is_as_loud_as_was_asked_for(here, kbps, lufs):
     assert measure(path)[0] == pytest.approx(lufs, abs=0.2)
 
 
+@pytest.mark.parametrize("lufs", [-23, -16])
+def test_sound_that_is_hardly_there_is_as_loud_as_was_asked_for(here, lufs):
+    """At first the meter hears only its loudest words."""
+    words = "0.001*sin(1100*t)*sin(7000*t)*pow(sin(2.2*t)\\,2)*(1-between(mod(t\\,5)\\,4\\,5))"
+    path = here.convert(signal("hardly.wav", words, words), "--loudness-lufs", str(lufs))
+    assert measure(path)[0] == pytest.approx(lufs, abs=0.2)
+
+
 def test_where_nothing_is_limited_sound_is_only_multiplied(here):
     source = PROGRAMME["soft.wav"]()
     loudness, _ = measure(source)
