@@ -613,6 +613,20 @@ def test_a_disk_that_is_read_only_is_found(served):
     assert "cannot be written to" in found["data folder"][1] and "migrate" not in result.stdout
 
 
+@needs_root
+def test_a_folder_that_no_store_needs_may_be_read_only(tmp_path):
+    """As in the image, under a service of a cluster."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o500)
+    options = (
+        f"data.dir={folder}", "stores.records=mongodb", "stores.blobs=mongodb",
+        "mongodb.uri=mongodb://127.0.0.1:1/", "stores.queue=rabbitmq", "rabbitmq.uri=amqp://127.0.0.1:1/",
+    )
+    words = [word for option in options for word in ("--set", option)]
+    found = verdicts(without_capabilities("doctor", "converter", *words))
+    assert found["data folder"] == ("-", "all stores are on servers")
+
+
 # What a mount of FUSE says of itself.
 FUSE = """
 #include <sys/vfs.h>
