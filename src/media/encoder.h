@@ -21,7 +21,8 @@ struct encoder_settings {
 /* What one call can give, by LAME's own rule (1.25 × samples + 7200), and what it still holds. */
 #define ENCODER_OUTPUT_SIZE_MAX 24576
 
-/* Creating is not thread-safe: LAME fills tables that all encoders share. */
+/* Creating is not thread-safe: LAME fills tables that all encoders share. ERROR_INTERNAL, as from
+ * all of them, where LAME refuses or fails. */
 MUST_CHECK bool encoder_create(const struct encoder_settings *settings,
                                struct encoder **out_encoder, struct error *error);
 void encoder_destroy(struct encoder *encoder); /* NULL is fine */

@@ -349,8 +349,10 @@ static bool start_workers(struct encoder_pool *pool, struct error *error)
 {
     for (; pool->started_count < pool->worker_count; pool->started_count++) {
         struct worker *worker = &pool->workers[pool->started_count];
-        if (pthread_create(&worker->thread, NULL, work, worker) != 0)
-            return error_set(error, ERROR_UNAVAILABLE, "no thread to encode in");
+        int failure = pthread_create(&worker->thread, NULL, work, worker);
+        if (failure != 0)
+            return error_set_errno(error, failure, "start thread %u of %u to encode in",
+                                   pool->started_count + 1, pool->worker_count);
     }
     return true;
 }

@@ -24,7 +24,8 @@ struct encoder_pool_settings {
 /* How many blocks the ring must keep for it. */
 size_t encoder_pool_blocks(const struct encoder_pool_settings *settings);
 
-/* `ring` is borrowed until encoder_pool_destroy(). */
+/* `ring` is borrowed until encoder_pool_destroy(). Not beside anything else that creates encoders.
+ * ERROR_UNAVAILABLE: no threads. */
 MUST_CHECK bool encoder_pool_start(const struct encoder_pool_settings *settings,
                                    struct pcm_ring *ring, struct encoder_pool **out_pool,
                                    struct error *error);

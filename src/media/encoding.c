@@ -126,8 +126,9 @@ bool encoding_start(const struct encoding_settings *settings, const struct media
 
     bool is_ready = encoder_pool_start(&settings->pool, ring, &encoding->pool, error) &&
                     open_writer(encoding, settings, error);
-    if (is_ready && pthread_create(&encoding->thread, NULL, run, encoding) != 0)
-        is_ready = error_set(error, ERROR_UNAVAILABLE, "no thread to encode in");
+    int failure = is_ready ? pthread_create(&encoding->thread, NULL, run, encoding) : 0;
+    if (failure != 0)
+        is_ready = error_set_errno(error, failure, "start the thread that writes");
     if (!is_ready) {
         destroy(encoding);
         return false;

@@ -14,7 +14,8 @@ struct limiter_settings {
     uint32_t sample_rate_hz;
     uint32_t channels; /* 1 or 2 */
     double gain;       /* a factor */
-    double ceiling;    /* of samples and of what lies between them; 0: none, only the gain */
+    double ceiling;    /* of samples and of what lies between them, of SOUND_FULL_SCALE; 0: none,
+                        * only the gain */
     double scale;      /* a factor for what comes out, after the ceiling */
 };
 

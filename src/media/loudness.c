@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define FULL_SCALE 32768.0F
 #define SLICE_SAMPLES 1024
 
 struct loudness {
@@ -55,7 +54,7 @@ static void add_slice(struct loudness *loudness, float *const planes[2], size_t 
     note_heights(loudness, planes, count);
     for (uint32_t channel = 0; channel < loudness->channels; channel++) {
         for (size_t i = 0; i < count; i++)
-            samples[i] = planes[channel][i] / FULL_SCALE;
+            samples[i] = planes[channel][i] / SOUND_FULL_SCALE;
         lowpass_apply(&loudness->lowpass, channel, samples, count);
         for (size_t i = 0; i < count; i++)
             frames[i * loudness->channels + channel] = samples[i];

@@ -15,4 +15,4 @@ struct sound_sink loudness_sink(struct loudness *loudness);
 
 /* After the end. False: there is none, of silence, or of less than 0.4 s. */
 bool loudness_get_lufs(const struct loudness *loudness, double *out_lufs);
-double loudness_true_peak(const struct loudness *loudness); /* full scale is 32768 */
+double loudness_true_peak(const struct loudness *loudness); /* of SOUND_FULL_SCALE */

@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FULL_SCALE 32768.0F
 /* Float sound may be louder than full scale, but not by more than this; broken files hold
  * infinities and numbers that would take LAME's arithmetic there. */
-#define LOUDEST (16 * FULL_SCALE)
+#define LOUDEST (16 * SOUND_FULL_SCALE)
 
 /* Samples that go through the resampler in one step. */
 #define SLICE_SAMPLES 4096
@@ -67,7 +66,7 @@ void sound_format_destroy(struct sound_format *format)
 static void scale(float *to, const float *from, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        float sample = from[i] * FULL_SCALE;
+        float sample = from[i] * SOUND_FULL_SCALE;
         sample = sample > LOUDEST ? LOUDEST : sample;
         sample = sample < -LOUDEST ? -LOUDEST : sample;
         to[i] = sample == sample ? sample : 0; /* not a number: silence */

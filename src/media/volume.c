@@ -3,7 +3,6 @@
 #include "media/loudness.h"
 #include <math.h>
 
-#define FULL_SCALE 32768.0
 #define MEASURES_MAX 3
 /* Nearer than anybody hears, and than the meter's steps. */
 #define NEAR_LU 0.05
@@ -16,7 +15,7 @@
 struct measured {
     bool has_loudness;
     double lufs;
-    double true_peak; /* full scale is 32768 */
+    double true_peak; /* as SOUND_FULL_SCALE */
 };
 
 static double factor(double db)
@@ -147,7 +146,7 @@ bool volume_find(const struct decoding *decoding, const struct sound_part *first
     if (measured.has_loudness && measured.lufs < SOFT_LUFS &&
         !mend_soft(decoding, wish, settings, &measured, error))
         return false;
-    double ceiling = FULL_SCALE * factor(VOLUME_PEAK_MAX_DB);
+    double ceiling = (double)SOUND_FULL_SCALE * factor(VOLUME_PEAK_MAX_DB);
     if (measured.has_loudness)
         settings.gain = factor(wish->lufs - measured.lufs);
     if (measured.true_peak * settings.gain > ceiling) {

@@ -36,6 +36,8 @@ void worker_channel_open(int fd, struct worker_channel **out_channel)
 
 void worker_channel_close(struct worker_channel *channel)
 {
+    if (channel == NULL)
+        return;
     pthread_mutex_destroy(&channel->send_lock);
     free(channel);
 }

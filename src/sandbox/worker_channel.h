@@ -12,7 +12,7 @@ struct worker_channel;
 
 /* Before the process is confined. */
 void worker_channel_open(int fd, struct worker_channel **out_channel); /* fd stays the caller's */
-void worker_channel_close(struct worker_channel *channel);
+void worker_channel_close(struct worker_channel *channel);             /* NULL is fine */
 
 /* Waits for the first frame; *out_is_closed: nobody will ever send one. */
 MUST_CHECK bool worker_channel_receive_job(struct worker_channel *channel,
