@@ -33,18 +33,21 @@ base64url() {
     openssl base64 -A | tr '+/' '-_' | tr -d =
 }
 
-# signing_key DIR: a key for tokens, in the form and with the name that auth looks for.
+# signing_key DIR: a key for tokens, as `tapedeck keys rotate` makes them. Its id is what auth finds too:
+# half of its thumbprint by RFC 7638.
 signing_key() {
-    local id der=$work/key.der
-    id=$(openssl rand -hex 16)
+    local der=$work/key.der x y d id
     mkdir -p "$1"
     # RFC 5915: the private part is at byte 7, the public point at the end.
     openssl ecparam -name prime256v1 -genkey -noout -outform DER -out "$der"
-    printf '{"created_at_ms":%s000,"key":{"kty":"EC","crv":"P-256","kid":"%s","x":"%s","y":"%s","d":"%s"}}\n' \
-        "$(date +%s)" "$id" "$(tail -c 64 "$der" | head -c 32 | base64url)" \
-        "$(tail -c 32 "$der" | base64url)" "$(tail -c +8 "$der" | head -c 32 | base64url)" \
-        >"$1/$id.key.json"
+    x=$(tail -c 64 "$der" | head -c 32 | base64url)
+    y=$(tail -c 32 "$der" | base64url)
+    d=$(tail -c +8 "$der" | head -c 32 | base64url)
     rm "$der"
+    id=$(printf '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' "$x" "$y" |
+        openssl dgst -sha256 -binary | head -c 16 | base64url)
+    printf '{"created_at_ms":%s000,"key":{"kty":"EC","crv":"P-256","x":"%s","y":"%s","d":"%s"}}\n' \
+        "$(date +%s)" "$x" "$y" "$d" >"$1/$id.key.json"
 }
 
 # rabbitmq_hash PASSWORD: as RabbitMQ keeps it.

@@ -4,9 +4,12 @@ import re
 import shutil
 import subprocess
 
+import jwt
 import pytest
+import requests
 import yaml
 
+from deck import ANNA, Deck
 from workshop import RELEASE, ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -165,3 +168,22 @@ def test_an_overlay_can_be_built(overlay):
     tag = next(image for image in images if "tapedeck:" in image).rsplit(":", 1)[1]
     assert f"migrate-{tag}" in {d["metadata"]["name"] for d in found if d["kind"] == "Job"}
     assert not [d for d in found if d["kind"] == "Secret"]
+
+
+def test_a_signing_key_that_is_made_for_a_cluster_is_one_of_auths(tmp_path):
+    made = subprocess.run(
+        ["bash", "-euc", '. "$0"; work=$1; umask 077; signing_key "$work/keys"',
+         KUBERNETES / "secrets.sh", tmp_path],
+        capture_output=True, text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    [file] = (tmp_path / "keys").iterdir()
+    deck = Deck(tmp_path / "deck")
+    try:
+        deck.start_auth({"auth.keys_dir": tmp_path / "keys"})
+        [key] = requests.get(f"{deck.auth_url}/.well-known/jwks.json").json()["keys"]
+        assert file.name == f"{key['kid']}.key.json"
+        token = requests.post(f"{deck.auth_url}/login", auth=ANNA).text
+        assert jwt.get_unverified_header(token)["kid"] == key["kid"]
+    finally:
+        deck.close()
