@@ -18,7 +18,7 @@ import tempfile
 
 from bench import ROOT, median, table
 from encoders import encode_by_ffmpeg, encode_side_by_side, make_sound, samples_per_frame
-from mp3_stream import Stream
+from mp3_stream import Stream, tables_mask
 
 SOUNDS = ["music", "speech", "noise", "tones", "silence"]
 NEVER_DIFFERENT = ["music", "speech", "noise"]
@@ -68,15 +68,18 @@ def runs_that_differ(ours, theirs):
 def cause_of(ours, theirs, frame, join):
     """In what the encoder that took over was not in the state of the one before, as far as frames tell."""
     one, other = ours.frames[frame], theirs.frames[frame]
-    length = f"{frame - join.frame} frames behind the join"
-    if ours.content(frame) == theirs.content(frame):
-        if one.main_data_begin != other.main_data_begin:
-            return f"other bits left over, {length}"
-        return f"other filler, {length}"
-    ours_bits, theirs_bits = one.main_data_bits, other.main_data_bits
-    if ours_bits != theirs_bits:
-        return f"{length}, a frame of {ours_bits} bits where one encoder takes {theirs_bits}: it expects another sound"
-    return f"{length}, the same bits shared out otherwise among granules: it expects another sound"
+    where = f"{frame - join.frame} frames behind the join"
+    ours_says, theirs_says = ours.content(frame), theirs.content(frame)
+    if ours_says == theirs_says:
+        what = "bits left over" if one.main_data_begin != other.main_data_begin else "filler"
+        return f"other {what}, {where}"
+    if ours_says[3] == theirs_says[3] and not (one.side_info ^ other.side_info) & ~tables_mask(one):
+        # A table's number is left from what LAME tried before, and where it began to try is a state.
+        return f"the same main data, another table named where there are no values: LAME's search for the step size "\
+               f"began elsewhere, {where}"
+    if one.main_data_bits != other.main_data_bits:
+        return f"{one.main_data_bits} bits in place of {other.main_data_bits}: LAME expected another sound, {where}"
+    return f"the same number of bits, used otherwise: LAME expected another sound, {where}"
 
 
 def compare(case, sound, mp3):
@@ -163,7 +166,7 @@ def judge(cases, is_short):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, action="append", help="only these sample rates, in Hz")
-    parser.add_argument("--sound", action="append", help="only these kinds of sound")
+    parser.add_argument("--sound", action="append", help="only these kinds of sound, or steps (not among all)")
     parser.add_argument("--every", type=int, default=1, help="only every n-th bitrate")
     chosen = parser.parse_args()
     groups = [[Case(sound, rate, channels, kbps) for kbps in RATES[rate][:: chosen.every]]

@@ -20,6 +20,8 @@
 /* An error of 16-bit sound's smallest step is none, nor are differences of what is softer. */
 #define STEP (1.0 / 32768)
 #define DB_MAX 200.0
+/* What is so much softer than the sound around it (50 dB) is masked by it, whatever it is. */
+#define MASKED 1e-5
 /* Louder than that, a window's ratio counts in the mean. */
 #define SIGNAL_MIN 1e-6 /* -60 dB of full scale */
 #define NEIGHBOUR_FRAMES 10
@@ -101,7 +103,8 @@ static double worst_loss(const struct trial *trial, size_t window)
     double worst = 0;
     for (size_t at = 0; at + window <= trial->samples; at += window) {
         struct energy energy = energy_in(trial, at, at + window);
-        double loss = 10 * log10(energy.several / energy.one);
+        double masked = MASKED * energy.signal;
+        double loss = 10 * log10((energy.several + masked) / (energy.one + masked));
         worst = loss > worst ? loss : worst;
     }
     return worst;

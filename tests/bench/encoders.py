@@ -26,15 +26,11 @@ def is_vbr(quality):
     return quality[0] == "v"
 
 
-def name(quality):
-    return quality.upper() if is_vbr(quality) else f"{quality} kb/s"
-
-
-def encode_by_ffmpeg(sound, rate, channels, quality, mp3, skip_samples=0):
+def encode_by_ffmpeg(sound, rate, channels, quality, mp3):
     """With `quality` a bitrate in kb/s, or v0 to v9."""
     how = ["-q:a", quality[1:]] if is_vbr(quality) else ["-b:a", f"{quality}k"]
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "f32le", "-ar", str(rate), "-ac", str(channels),
-                    "-skip_initial_bytes", str(skip_samples * 4 * channels), "-i", sound, "-c:a", "libmp3lame", *how,
+                    "-i", sound, "-c:a", "libmp3lame", *how,
                     "-write_id3v2", "0", "-id3v2_version", "0", "-write_xing", "0", mp3],
                    check=True, stdin=subprocess.DEVNULL)
     return mp3.read_bytes()

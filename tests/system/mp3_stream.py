@@ -158,6 +158,17 @@ class Stream:
         return frame.kind, self.data[frame.at + 3], side_info, bytes(main_data)
 
 
+def tables_mask(frame):
+    """The bits of the side information that name Huffman tables."""
+    mask, size_bits = 0, frame.layout.size * 8
+    for start in frame.layout.granules:
+        flag_at = start + 29 + frame.layout.compress_bits
+        is_switched = bits(frame.side_info, size_bits, flag_at, 1)
+        at, count = (flag_at + 4, 10) if is_switched else (flag_at + 1, 15)
+        mask |= ((1 << count) - 1) << (size_bits - at - count)
+    return mask
+
+
 def with_main_data_begin(data, frame, begin):
     """The stream with that frame's main_data_begin changed."""
     at, size = frame.at + 4, frame.layout.size

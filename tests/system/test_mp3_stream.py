@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from mp3_stream import Stream, with_main_data_begin
+from mp3_stream import Stream, tables_mask, with_main_data_begin
 
 KINDS = {
     "44.1 kHz stereo, variable": ["-ar", "44100", "-ac", "2", "-q:a", "2"],
@@ -104,6 +104,8 @@ def test_a_huffman_table_that_there_is_not_is_found(stream):
     at = frame.at + 4
     data = stream.data[:at] + side_info.to_bytes(frame.layout.size, "big") + stream.data[at + frame.layout.size :]
     assert Stream(data).faults == [f"frame {stream.frames.index(frame)}: a Huffman table that there is not"]
+    assert (frame.side_info ^ side_info) & ~tables_mask(frame) == 0
+    assert (frame.side_info ^ frame.side_info + (1 << shift + 5)) & ~tables_mask(frame) != 0
 
 
 def test_content_does_not_depend_on_where_it_lies(stream):
