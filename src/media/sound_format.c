@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <libavutil/channel_layout.h>
 #include <libavutil/frame.h>
+#include <libavutil/samplefmt.h>
 #include <libswresample/swresample.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ struct sound_format {
     bool is_stopped;
 
     SwrContext *resampler; /* owned; NULL: frames go through as they are */
-    float *scratch[2];     /* owned; SCRATCH_SAMPLES each */
+    enum AVSampleFormat resampled_format;
+    float *scratch[2]; /* owned; SCRATCH_SAMPLES each */
     /* What the resampler was made for. */
     bool is_configured;
     int in_format;
@@ -45,6 +47,7 @@ struct sound_format *sound_format_create(uint32_t sample_rate_hz, uint32_t chann
     float *scratch = calloc(2 * SCRATCH_SAMPLES, sizeof *scratch);
     if (format == NULL || scratch == NULL)
         abort();
+    assert(channels <= 2);
     format->sample_rate_hz = sample_rate_hz;
     format->channels = channels;
     format->sink = *sink;
@@ -73,20 +76,73 @@ static void scale(float *to, const float *from, size_t count)
     }
 }
 
-/* `planes` may be the scratch planes themselves. */
-static void emit(struct sound_format *format, const float *const planes[2], size_t count)
+/* Scratch planes, full to `count` samples. */
+static void emit(struct sound_format *format, size_t count)
 {
-    const uint32_t channels = format->channels;
-    assert(channels <= 2);
+    format->is_stopped =
+        !format->sink.take(format->sink.context, format->scratch, count, format->input_position);
+    format->samples += count;
+}
+
+/* Sound that is as it is wanted. */
+static void pass_on(struct sound_format *format, const struct sound_part *part)
+{
+    const size_t count = (size_t)part->count;
     for (size_t done = 0; done < count && !format->is_stopped;) {
-        size_t part = count - done < SCRATCH_SAMPLES ? count - done : SCRATCH_SAMPLES;
-        for (uint32_t channel = 0; channel < channels; channel++)
-            scale(format->scratch[channel], planes[channel] + done, part);
-        format->is_stopped =
-            !format->sink.take(format->sink.context, format->scratch, part, format->input_position);
-        done += part;
-        format->samples += part;
+        size_t size = count - done < SCRATCH_SAMPLES ? count - done : SCRATCH_SAMPLES;
+        for (uint32_t channel = 0; channel < format->channels; channel++) {
+            const float *plane = (const float *)part->frame->extended_data[channel];
+            scale(format->scratch[channel], plane + (size_t)part->from + done, size);
+        }
+        emit(format, size);
+        done += size;
     }
+}
+
+/* From the end on, since what comes out of 16 bits is larger. */
+static void widen(float *plane, size_t count)
+{
+    const unsigned char *bytes = (const unsigned char *)plane;
+    for (size_t i = count; i-- > 0;) {
+        int16_t sample;
+        memcpy(&sample, bytes + i * sizeof sample, sizeof sample);
+        plane[i] = sample;
+    }
+}
+
+static void narrow(float *plane, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int32_t sample;
+        memcpy(&sample, plane + i, sizeof sample);
+        plane[i] = (float)sample / 65536;
+    }
+}
+
+/* What the resampler left in the scratch planes. */
+static void emit_resampled(struct sound_format *format, size_t count)
+{
+    for (uint32_t channel = 0; channel < format->channels; channel++) {
+        float *plane = format->scratch[channel];
+        if (format->resampled_format == AV_SAMPLE_FMT_S16P)
+            widen(plane, count);
+        else if (format->resampled_format == AV_SAMPLE_FMT_S32P)
+            narrow(plane, count);
+        else
+            scale(plane, plane, count);
+    }
+    emit(format, count);
+}
+
+/* As ffmpeg chooses among those that its LAME takes: whole numbers are resampled and mixed as whole
+ * numbers. That is not only a matter of rounding: of those, as they cannot be louder than full
+ * scale, a mix is made softer, so that it never is. */
+static enum AVSampleFormat resampled_format(enum AVSampleFormat format)
+{
+    if (av_get_bytes_per_sample(format) <= 2)
+        return AV_SAMPLE_FMT_S16P;
+    return av_get_packed_sample_fmt(format) == AV_SAMPLE_FMT_S32 ? AV_SAMPLE_FMT_S32P
+                                                                 : AV_SAMPLE_FMT_FLTP;
 }
 
 static bool has_same_format(const struct sound_format *format, const AVFrame *frame)
@@ -125,7 +181,8 @@ static int create_resampler(struct sound_format *format, const AVFrame *frame,
 {
     AVChannelLayout wanted = layout_of_output(format);
     swr_free(&format->resampler);
-    int result = swr_alloc_set_opts2(&format->resampler, &wanted, AV_SAMPLE_FMT_FLTP,
+    format->resampled_format = resampled_format(frame->format);
+    int result = swr_alloc_set_opts2(&format->resampler, &wanted, format->resampled_format,
                                      (int)format->sample_rate_hz, layout, frame->format,
                                      frame->sample_rate, 0, NULL);
     if (result >= 0 && is_mixed_by_number) {
@@ -149,7 +206,7 @@ static void drain(struct sound_format *format)
                         SCRATCH_SAMPLES, NULL, 0);
         if (count <= 0)
             break;
-        emit(format, (const float *const[]){format->scratch[0], format->scratch[1]}, (size_t)count);
+        emit_resampled(format, (size_t)count);
     }
 }
 
@@ -209,7 +266,7 @@ static bool resample(struct sound_format *format, const struct sound_part *part,
                         SCRATCH_SAMPLES, from, size);
         if (count < 0)
             return error_set(error, ERROR_INTERNAL, "resampling failed with %d", count);
-        emit(format, (const float *const[]){format->scratch[0], format->scratch[1]}, (size_t)count);
+        emit_resampled(format, (size_t)count);
         done += size;
     }
     return true;
@@ -226,10 +283,7 @@ bool sound_format_add(struct sound_format *format, const struct sound_part *part
         if (!resample(format, part, error))
             return false;
     } else {
-        const float *planes[2] = {(const float *)frame->extended_data[0] + part->from, NULL};
-        if (format->channels == 2)
-            planes[1] = (const float *)frame->extended_data[1] + part->from;
-        emit(format, planes, (size_t)part->count);
+        pass_on(format, part);
     }
     *out_goes_on = !format->is_stopped;
     return true;
