@@ -5,6 +5,7 @@ import re
 import socket
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -194,7 +195,9 @@ def progress_of_worker(source, options):
         if kind == 3:
             offset, size = struct.unpack("<QI", payload)
             part = data[offset : offset + size]
-            ours.sendall(struct.pack("<II", 2, len(part)) + part)
+            # It asks ahead, and may write before it takes the answer.
+            answer = struct.pack("<II", 2, len(part)) + part
+            threading.Thread(target=ours.sendall, args=[answer]).start()
         elif kind == 4:
             has_begun = True
         elif kind == 5:
