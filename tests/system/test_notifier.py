@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import requests
 
 import media
 from workshop import FAULTS, Workshop, kill_after_each_step, wait_for
@@ -110,7 +111,8 @@ def test_a_mail_server_that_is_down_uses_up_no_attempts(workshop):
     notifier = workshop.start("notifier", {"notifier.mails_at_once": 1})
     conversion = make_done(workshop)
     mail, away = workshop.data / "mail", workshop.data / "away"
-    wait_for(lambda: (mail / "new").is_dir(), what="a Maildir")
+    ready = f"http://{notifier.ops_address()}/readyz"
+    wait_for(lambda: requests.get(ready, timeout=5).status_code == 200, what="readiness")
     mail.rename(away)
     workshop.seed("message", "mp3", conversion)
     wait_for(lambda: "cannot work now" in notifier.log(), what="a probe that fails")
