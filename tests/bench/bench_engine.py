@@ -121,13 +121,14 @@ def memory(source, folder):
 
 
 def sources(folder):
-    mp3 = film.sound(folder / "sound.mp3", MINUTES * 60, "-c:a", "libmp3lame", "-b:a", "128k")
+    mp3, hour = (film.sound(folder / f"{minutes}.mp3", minutes * 60, "-c:a", "libmp3lame", "-b:a", "128k")
+                 for minutes in (MINUTES, 60))
     with_pictures = film.film(folder / "film-mp3.mkv", mp3)
     yield "MKV", film.again(folder / "sound.mkv", mp3, 1)
     yield "MP4", film.again(folder / "sound.mp4", mp3, 1)
     yield "MKV, with pictures", with_pictures
     yield "MP4, with pictures", film.again(folder / "film-mp3.mp4", with_pictures, 1)
-    yield "MKV, an hour", film.again(folder / "hour.mkv", mp3, 3)
+    yield "MKV, an hour", film.again(folder / "hour.mkv", hour, 1)
 
 
 def has_its_frames(output, source):

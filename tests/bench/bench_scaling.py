@@ -96,6 +96,15 @@ def segment_frames(frames, encoders):
     return max(-(-frames // segments), SEGMENT_LEAST)
 
 
+def share_out(wishes, whole):
+    """What nobody wants, others get."""
+    shares, left = [0.0] * len(wishes), whole
+    for number, i in enumerate(sorted(range(len(wishes)), key=lambda i: wishes[i])):
+        shares[i] = min(wishes[i], left / (len(wishes) - number))
+        left -= shares[i]
+    return shares
+
+
 class Encoder:
     def __init__(self):
         self.at = self.end = None  # frames; None: it has no segment
@@ -121,8 +130,8 @@ class Model:
 
     def hand_out(self):
         for encoder in self.encoders:
-            if encoder.at is not None and encoder.at >= encoder.end:
-                if encoder.at < self.frames and self.taken <= encoder.end - self.run_on:
+            if encoder.at is not None and encoder.at >= encoder.end - 1e-6:
+                if encoder.end < self.frames and self.taken <= encoder.end - self.run_on:
                     self.taken = min(self.taken + self.segment, self.frames)
                     encoder.end = self.end_of(self.taken)
                 else:
@@ -138,28 +147,29 @@ class Model:
         return min((encoder.at for encoder in self.busy()), default=self.frames)
 
     def step(self):
-        """Each advances by its share of the cores."""
+        """Each advances by its share of the cores, or as far as it can for now."""
         self.hand_out()
-        busy = self.busy()
-        behind = min((encoder.at for encoder in busy), default=self.frames)
-        decodes = self.decoded < min(self.frames, behind + self.room - KEPT)
-        encoding = [encoder for encoder in busy if encoder.at < self.decoded]
-        writes = self.written < self.certain()
-        carries = self.carried < self.decoded
-        running = decodes + len(encoding) + writes + carries
-        share = STEP_S * min(1, self.cores / max(running, 1)) / FRAME_S
-        if carries:
-            self.carried = min(self.carried + share / self.costs.tapedeck, self.decoded)
-        for encoder in encoding:
-            encoder.at = min(encoder.at + share / self.costs.encode, encoder.end, self.decoded)
-        if writes:
-            self.written = min(self.written + share / self.costs.write, self.certain())
-        if decodes:
-            self.decoded = min(self.decoded + share / self.costs.decode, self.frames)
+        busy, certain = self.busy(), self.certain()
+        # Behind the slowest, a lead-in is kept.
+        decodable = min(self.frames, certain + self.room - KEPT) - self.decoded
+        can = [
+            (self.costs.decode, decodable),
+            (self.costs.write, certain - self.written),
+            (self.costs.tapedeck, self.decoded - self.carried),
+            *((self.costs.encode, min(encoder.end, self.decoded) - encoder.at) for encoder in busy),
+        ]
+        shares = share_out([min(STEP_S, max(0, frames) * FRAME_S * cost) for cost, frames in can],
+                           STEP_S * self.cores)
+        advanced = [share / (FRAME_S * cost) for share, (cost, _) in zip(shares, can)]
+        self.decoded += advanced[0]
+        self.written += advanced[1]
+        self.carried += advanced[2]
+        for encoder, frames in zip(busy, advanced[3:]):
+            encoder.at += frames
 
     def seconds(self):
         steps = 0
-        while self.written < self.frames:
+        while self.written < self.frames - 0.5:
             self.step()
             steps += 1
         return steps * STEP_S
@@ -183,7 +193,7 @@ def tell_costs(counted, costs):
 
 
 def tell_waste(source, folder):
-    """Frames that a join takes besides the lead-in."""
+    """Returns frames, and how many a join takes besides the lead-in."""
     rows = [("encoders", "segment, frames", "needed", "encoded", "more", "a join")]
     for encoders in sorted({min(count, ENCODERS_MOST) for count in CORES}):
         frames, encoded = encode(source, folder, encoders)
@@ -192,7 +202,7 @@ def tell_waste(source, folder):
         of_a_join = (encoded - frames) / joins if joins else 0
         rows.append((encoders, segment if joins else "–", frames, encoded, f"{encoded / frames - 1:.1%}",
                      f"{of_a_join:.0f}" if joins else "–"))
-        if encoders == 2:
+        if joins:
             run_on = max(0, of_a_join - LEAD_IN)
     table(rows)
     return frames, run_on
@@ -219,7 +229,7 @@ def main():
         measured = {count: measure(source, folder, count) for count in CORES if count <= min(available, 2)}
         start = run([TAPEDECK, "convert", "--quiet", film.film(folder / "short.mp4", film.sound(
             folder / "short.mkv", 1, "-c:a", "aac")), folder / "c.mp3"], looks=False).seconds
-        costs = Costs(*(millions / rate for millions in counted), measured[1][1] / SECONDS)
+        costs = Costs(*(millions / rate for millions in counted), max(measured[1][1], 0.01) / SECONDS)
         print(f"  AAC in MP4 to {KBPS} kb/s; {rate:.0f} million instructions a second")
         tell_costs(counted, costs)
         frames, run_on = tell_waste(source, folder)
