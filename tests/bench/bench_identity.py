@@ -156,7 +156,7 @@ def judge(cases, is_short):
     wrong += [f"{case}: {case.frames} frames, ffmpeg makes {case.theirs}" for case in cases
               if case.frames != case.theirs]
     wrong += [f"{case}: differs in {case.sound}" for case, _, _ in different if case.sound in NEVER_DIFFERENT]
-    if len(different) > DIFFERENT_MAX * joins:
+    if len(different) > max(1, DIFFERENT_MAX * joins):
         wrong.append(f"more than one join in {1 / DIFFERENT_MAX:.0f} differs later")
     if joins < JOINS_MIN and not is_short:
         wrong.append(f"fewer than {JOINS_MIN} joins")
