@@ -5,6 +5,9 @@
  *   to the worker    JOB once, then DATA: the answer to each READ
  *   from the worker  READ, WRITE, PROGRESS in any order; at last RESULT or FAILURE, then nothing
  *
+ * One READ is unanswered at most. A worker asks ahead, and may write before it takes the answer: so
+ * whoever sends DATA takes frames meanwhile, or both could wait for each other.
+ *
  * A frame is a header (type, three zero bytes, the payload's size) and a payload; all numbers are
  * little-endian. This file turns frames into structs and back and checks each by itself; what is
  * right at which moment is worker_guard's to say. Pure. docs/engine.md shows a conversation. */
