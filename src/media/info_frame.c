@@ -98,14 +98,14 @@ static void put_lame(struct cursor *cursor, const struct info_frame *info)
     char version[10] = {0};
     strncpy(version, get_lame_very_short_version(), 9);
     uint32_t lowpass = info->lowpass_hz / 100;
-    uint32_t stereo_mode = info->channels == 1 ? STEREO_MODE_MONO : STEREO_MODE_JOINT;
-
-    uint32_t method = info->is_copy ? METHOD_UNKNOWN : METHOD_VBR_MTRH;
-    if (info->is_copy && info->channels > 1)
-        stereo_mode = STEREO_MODE_OTHER;
+    /* Of what is copied, nobody knows what made it. */
+    uint32_t vbr_method = info->is_copy ? METHOD_UNKNOWN : METHOD_VBR_MTRH;
+    uint32_t stereo_mode = info->channels == 1 ? STEREO_MODE_MONO
+                           : info->is_copy     ? STEREO_MODE_OTHER
+                                               : STEREO_MODE_JOINT;
 
     put_bytes(cursor, version, 9);
-    put(cursor, TAG_REVISION << 4 | (info->is_vbr ? method : METHOD_CBR), 1);
+    put(cursor, TAG_REVISION << 4 | (info->is_vbr ? vbr_method : METHOD_CBR), 1);
     put(cursor, lowpass < 255 ? lowpass : 255, 1);
     put(cursor, 0, 4); /* peak: not measured */
     put(cursor, 0, 4); /* replay gains: not measured */
