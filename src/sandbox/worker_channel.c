@@ -18,6 +18,7 @@ struct worker_channel {
 
     /* The reading thread's. */
     uint64_t read_end;          /* of what was read last */
+    unsigned read_on;           /* how often in a row, in the longest ranges */
     struct protocol_read asked; /* ahead, and not received yet; a size of 0: nothing */
 };
 
@@ -185,8 +186,11 @@ static bool drop_asked(struct worker_channel *channel, struct error *error)
     return channel->asked.size == 0 || receive_asked(channel, NULL, &size, error);
 }
 
-/* Who reads on in the longest ranges will want the next one, which is on its way while this one is
- * looked at. Not of a pipe: nobody should wait for it before it has to be. */
+/* Whoever has read on through 4 MiB reads to the end, and wants the next range, which is on its way
+ * while this one is looked at. Who takes the sound out of a film, and leaves the pictures, jumps
+ * before. Not of a pipe: nobody should wait for it before it has to be. */
+#define READ_ON_LEAST 16
+
 static bool ask_ahead(struct worker_channel *channel, struct error *error)
 {
     struct protocol_read next = range_of(channel, channel->read_end, PROTOCOL_RANGE_SIZE_MAX);
@@ -204,14 +208,15 @@ bool worker_channel_read_at(void *context, uint64_t offset, void *bytes, size_t 
     if (read.size == 0)
         return true;
 
-    bool is_next = offset == channel->read_end && size == PROTOCOL_RANGE_SIZE_MAX;
+    bool reads_on = offset == channel->read_end && size == PROTOCOL_RANGE_SIZE_MAX;
     bool is_asked = channel->asked.offset == read.offset && channel->asked.size == read.size;
     uint32_t got = 0;
     if ((!is_asked && (!drop_asked(channel, error) || !ask(channel, &read, error))) ||
         !receive_asked(channel, bytes, &got, error))
         return false;
     channel->read_end = offset + got;
-    if (is_next && got == size && !ask_ahead(channel, error))
+    channel->read_on = reads_on ? channel->read_on + 1 : 0;
+    if (channel->read_on >= READ_ON_LEAST && got == size && !ask_ahead(channel, error))
         return false;
     *out_size = got;
     return true;

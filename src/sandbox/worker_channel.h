@@ -19,8 +19,8 @@ MUST_CHECK bool worker_channel_receive_job(struct worker_channel *channel,
                                            struct protocol_job *out_job, bool *out_is_closed,
                                            struct error *error);
 
-/* At most PROTOCOL_RANGE_SIZE_MAX; short only at the end, past it nothing. Whoever reads on in
- * ranges of that size is read for ahead. */
+/* At most PROTOCOL_RANGE_SIZE_MAX; short only at the end, past it nothing. Whoever reads on
+ * and on in ranges of that size is read for ahead. */
 MUST_CHECK bool worker_channel_read_at(void *channel, uint64_t offset, void *bytes, size_t size,
                                        size_t *out_size, struct error *error);
 MUST_CHECK bool worker_channel_write_at(void *channel, uint64_t offset, const void *bytes,

@@ -440,3 +440,8 @@ def test_pictures_between_pieces_of_sound_are_not_read(here, name):
     assert sum(size for _, size in ranges) < 0.1 * size
     theirs = media.make(f"{name}.mp3", "-i", film, "-vn", "-c:a", "libmp3lame", "-b:a", "128k")
     assert Mp3(here.path / "out.mp3").music == Mp3(theirs).music
+
+
+def test_of_a_film_whose_pictures_lie_close_nothing_is_read_twice(here):
+    film = reading.film("beside.mp4", 20)
+    assert sum(size for _, size in reading.ranges(here.path, film)) <= film.stat().st_size
