@@ -356,8 +356,8 @@ static const struct option_row rows[] = {
         .least_millionths = -70 * MILLION,
         .most_millionths = -5 * MILLION,
         .form = "a number from -70 to -5, like -16",
-        .help = "Loudness of the MP3 (EBU R128), with peaks of at most -1 dBTP; the video's if not "
-                "given.",
+        .help = "Loudness of the MP3 (EBU R128), with peaks limited to -1 dBTP before they are "
+                "encoded; the video's if not given.",
     },
     {TAG(title, "Title in the MP3's tags; the video's if not given."), .names_a_person = true},
     {TAG(artist, "Artist in the MP3's tags; the video's if not given."), .names_a_person = true},
