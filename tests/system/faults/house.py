@@ -74,7 +74,8 @@ class House:
 
     def faulted_mails(self):
         """How often what was done."""
-        return collections.Counter((self.smtp / "faults").read_text().split())
+        lines = self.smtp / "faults"
+        return collections.Counter(lines.read_text().split() if lines.exists() else ())
 
     def rabbitmqctl(self, *words):
         subprocess.run(

@@ -136,10 +136,11 @@ def mail(house, count, dice):
     for fault in faults:
         house.fault_mails(fault)
         time.sleep(10)
+        # By chance, or on a slow machine, no mail is due in ten seconds.
+        wait_for(lambda: house.faulted_mails()[fault] > 0, 60, f"a mail to {fault}")
     house.fault_mails(None)
     done = house.faulted_mails()
-    assert all(done[fault] > 0 for fault in faults), done
-    return "10 s each: " + ", ".join(f"{done[fault]} mails {fault[:-1]}" for fault in faults)
+    return "10 s each or more: " + ", ".join(f"{done[fault]} mails {fault[:-1]}" for fault in faults)
 
 
 class Copier:
