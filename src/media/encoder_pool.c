@@ -345,16 +345,18 @@ static bool create_workers(struct encoder_pool *pool, struct error *error)
     return true;
 }
 
+/* Where not as many threads can be had, fewer make the same frames. */
 static bool start_workers(struct encoder_pool *pool, struct error *error)
 {
+    int failure = 0;
     for (; pool->started_count < pool->worker_count; pool->started_count++) {
         struct worker *worker = &pool->workers[pool->started_count];
-        int failure = pthread_create(&worker->thread, NULL, work, worker);
+        failure = pthread_create(&worker->thread, NULL, work, worker);
         if (failure != 0)
-            return error_set_errno(error, failure, "start thread %u of %u to encode in",
-                                   pool->started_count + 1, pool->worker_count);
+            break;
     }
-    return true;
+    return pool->started_count > 0 ||
+           error_set_errno(error, failure, "start a thread to encode in");
 }
 
 bool encoder_pool_start(const struct encoder_pool_settings *settings, struct pcm_ring *ring,

@@ -13,7 +13,7 @@
 #include "media/frame_parts.h"
 #include "media/pcm_ring.h"
 
-struct encoder_pool;
+struct encoder_pool; /* one thread at a time, beside those of its own */
 
 struct encoder_pool_settings {
     struct encoder_settings encoder;
@@ -25,7 +25,8 @@ struct encoder_pool_settings {
 size_t encoder_pool_blocks(const struct encoder_pool_settings *settings);
 
 /* `ring` is borrowed until encoder_pool_destroy(). Not beside anything else that creates encoders.
- * ERROR_UNAVAILABLE: no threads. */
+ * Fewer encoders than asked for make the same, where not all threads can be started;
+ * ERROR_UNAVAILABLE: none. */
 MUST_CHECK bool encoder_pool_start(const struct encoder_pool_settings *settings,
                                    struct pcm_ring *ring, struct encoder_pool **out_pool,
                                    struct error *error);

@@ -13,6 +13,29 @@
 
 static struct heard heard;
 
+/* So many threads are granted, then so many refused, as where a limit is reached, then all granted:
+ * the linker's --wrap puts this in front of the real one. */
+static struct {
+    uint32_t granted, refused;
+} coming_threads = {.granted = UINT32_MAX};
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *context);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *context);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *context)
+{
+    if (coming_threads.granted == 0 && coming_threads.refused > 0) {
+        coming_threads.refused--;
+        return EAGAIN;
+    }
+    if (coming_threads.granted > 0)
+        coming_threads.granted--;
+    return __real_pthread_create(thread, attributes, run, context);
+}
+
 static bool note_joins(void *context, const struct encoder_pool_joins *joins)
 {
     *(struct encoder_pool_joins *)context = *joins;
@@ -118,11 +141,42 @@ static void sound_of_any_length_is_encoded(void **state)
         const struct encoder_pool_settings settings = {
             .encoder = {.sample_rate_hz = 32000, .channels = 1, .bitrate_kbps = 64},
             .encoders = 3,
-            .samples = 10000,
+            .samples = SHORT_SAMPLES,
         };
         heard_make(&heard, 32000, lengths[i], SOUND_IN_TURN);
         compare_with_one(&settings);
     }
+}
+
+static void fewer_threads_than_asked_for_make_the_same(void **state)
+{
+    (void)state;
+    const struct encoder_pool_settings settings = {
+        {.sample_rate_hz = 32000, .channels = 1, .bitrate_kbps = 64}, 4, SHORT_SAMPLES};
+    heard_make(&heard, 32000, 2000 * 1152, SOUND_IN_TURN);
+    for (uint32_t granted = 1; granted < 4; granted++) {
+        coming_threads.granted = granted;
+        coming_threads.refused = 1;
+        uint64_t joined = compare_with_one(&settings);
+        assert_int_equal(coming_threads.refused, 0);
+        assert_true(granted > 1 ? joined >= 2 : joined == 0);
+    }
+}
+
+static void a_pool_without_threads_is_refused(void **state)
+{
+    (void)state;
+    const struct encoder_pool_settings settings = {
+        {.sample_rate_hz = 32000, .channels = 1, .bitrate_kbps = 64}, 4, SHORT_SAMPLES};
+    struct pcm_ring *ring = pcm_ring_create(encoder_pool_blocks(&settings));
+    struct encoder_pool *pool = NULL;
+    struct error error = {0};
+    coming_threads.granted = 0;
+    coming_threads.refused = 1;
+    assert_false(encoder_pool_start(&settings, ring, &pool, &error));
+    assert_int_equal(error.kind, ERROR_UNAVAILABLE);
+    assert_null(pool);
+    pcm_ring_destroy(ring);
 }
 
 static bool count_down(void *context, const struct encoder_pool_joins *joins)
@@ -204,6 +258,8 @@ int main(void)
         cmocka_unit_test(an_encoder_goes_on_until_the_next_one_makes_the_same),
         cmocka_unit_test(joins_are_told_of_as_frames_are_read),
         cmocka_unit_test(sound_of_any_length_is_encoded),
+        cmocka_unit_test(fewer_threads_than_asked_for_make_the_same),
+        cmocka_unit_test(a_pool_without_threads_is_refused),
         cmocka_unit_test(a_pool_that_is_wanted_no_more_ends_at_once),
         cmocka_unit_test(frames_that_nobody_reads_do_not_pile_up),
     };
