@@ -1,5 +1,7 @@
 #include "media/segment_plan.h"
 
+#include <assert.h>
+
 static uint64_t divide_up(uint64_t number, uint64_t by)
 {
     return number / by + (number % by != 0 ? 1 : 0);
@@ -23,6 +25,7 @@ uint64_t segment_period_frames(uint32_t sample_rate_hz)
 
 uint64_t segment_begin(uint64_t frame, uint64_t frames_done, uint64_t period_frames)
 {
+    assert(frame >= SEGMENT_LEAD_IN_FRAMES + period_frames);
     uint64_t latest = frame - SEGMENT_LEAD_IN_FRAMES;
     uint64_t ahead =
         (latest % period_frames + period_frames - frames_done % period_frames) % period_frames;

@@ -33,6 +33,7 @@ uint64_t segment_frames(uint64_t frames, uint32_t encoders);
  * must stand in that period where the whole MP3 stands. */
 uint64_t segment_period_frames(uint32_t sample_rate_hz);
 
-/* The frame at which an encoder begins that takes over at `frame`, at least a lead-in later than
- * where it begins, or as early as can be. `frames_done` is what that encoder was given before. */
+/* The frame at which an encoder begins that takes over at `frame`: a lead-in earlier, and in step
+ * with the period. `frames_done` is what that encoder was given before. `frame` is at least
+ * SEGMENT_FRAMES_MIN. */
 uint64_t segment_begin(uint64_t frame, uint64_t frames_done, uint64_t period_frames);
