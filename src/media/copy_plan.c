@@ -4,8 +4,6 @@
 
 /* Packets that are no frame: what stands in front of the first or behind the last. */
 #define ODD_PACKETS_MAX 1000
-/* What the Info frame has twelve bits for. */
-#define DELAY_MAX 4095
 
 static bool refuse(struct copy_plan *plan)
 {
@@ -118,6 +116,6 @@ bool copy_plan_finish(struct copy_plan *plan)
         plan->front_samples += plan->frame.samples;
     uint64_t delay = plan->front_samples - COPY_DECODER_DELAY;
     plan->delay_samples = (uint32_t)delay;
-    return plan->samples > 0 && delay <= DELAY_MAX &&
-           plan->end_samples + COPY_DECODER_DELAY <= DELAY_MAX;
+    return plan->samples > 0 && delay <= INFO_FRAME_DELAY_MAX &&
+           plan->end_samples + COPY_DECODER_DELAY <= INFO_FRAME_DELAY_MAX;
 }

@@ -123,7 +123,8 @@ static void put_lame(struct cursor *cursor, const struct info_frame *info)
 size_t info_frame_format(const struct info_frame *info,
                          unsigned char out_bytes[INFO_FRAME_SIZE_MAX])
 {
-    assert(info->delay_samples < 4096 && info->padding_samples < 4096);
+    assert(info->delay_samples <= INFO_FRAME_DELAY_MAX &&
+           info->padding_samples <= INFO_FRAME_DELAY_MAX);
     struct cursor cursor = {.bytes = out_bytes};
     memset(out_bytes, 0, INFO_FRAME_SIZE_MAX);
     const struct mp3_frame frame = format_header(info, out_bytes);

@@ -12,6 +12,7 @@
 
 #define INFO_FRAME_SIZE_MAX MP3_FRAME_SIZE_MAX
 #define INFO_FRAME_TOC_SIZE 100
+#define INFO_FRAME_DELAY_MAX 4095 /* samples: it has twelve bits for each end */
 
 struct info_frame {
     uint32_t sample_rate_hz;
@@ -24,8 +25,8 @@ struct info_frame {
     uint32_t source_rate_hz;  /* before resampling */
     uint32_t frames;          /* without this one */
     uint32_t size_bytes;      /* of this frame and all that follow */
-    uint32_t delay_samples;   /* in front, that the encoder added; at most 4095 */
-    uint32_t padding_samples; /* at the end; at most 4095 */
+    uint32_t delay_samples;   /* in front, that the encoder added; at most INFO_FRAME_DELAY_MAX */
+    uint32_t padding_samples; /* at the end; the same */
     uint16_t music_crc;       /* of all frames after this one: crc16.h */
     unsigned char toc[INFO_FRAME_TOC_SIZE];
 };

@@ -164,8 +164,9 @@ bool mp3_writer_add(struct mp3_writer *writer, const unsigned char *bytes, size_
     return walk(writer, bytes, size, error) && hold(writer, bytes, size, error);
 }
 
-/* The samples that the frames hold beyond what was encoded must be the encoder's delay in front and
- * at the end less than its two frames of padding: then a gapless player plays exactly `samples`. */
+/* The samples that the frames hold beyond what was encoded must be the encoder's delay in front,
+ * and at the end no more than the Info frame can say: then a gapless player plays exactly
+ * `samples`. */
 static bool find_padding(const struct mp3_writer *writer, uint64_t samples,
                          uint32_t *out_padding_samples, struct error *error)
 {
@@ -173,7 +174,7 @@ static bool find_padding(const struct mp3_writer *writer, uint64_t samples,
     uint64_t wanted = samples + writer->settings.delay_samples;
     if (writer->frame_missing > 0 || writer->header_size > 0)
         return error_set(error, ERROR_INTERNAL, "the last frame of the MP3 is not whole");
-    if (held < wanted || held - wanted > 4095)
+    if (held < wanted || held - wanted > INFO_FRAME_DELAY_MAX)
         return error_set(error, ERROR_INTERNAL,
                          "the MP3 holds %" PRIu64 " samples for %" PRIu64 " encoded", held,
                          samples);
