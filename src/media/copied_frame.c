@@ -47,15 +47,12 @@ static uint16_t add_crc(uint16_t crc, const unsigned char *bytes, size_t size)
 static void make_silent(const struct copied_frame *frame, const struct copied_reservoir *reservoir,
                         unsigned char *bytes)
 {
-    bool is_version_1 = frame->frame.samples == 1152;
-    uint64_t begin = reservoir->slots_end - reservoir->main_data_end,
-             max = is_version_1 ? 511 : 255;
-    begin = begin < max ? begin : max;
+    uint64_t begin = reservoir->slots_end - reservoir->main_data_end;
+    uint32_t max = mp3_main_data_begin_max(&frame->frame);
     size_t side_info_size = frame->frame.side_info_size;
     unsigned char *side_info = bytes + frame->head_size - side_info_size;
     memset(side_info, 0, side_info_size);
-    side_info[0] = (unsigned char)(is_version_1 ? begin >> 1 : begin);
-    side_info[1] = (unsigned char)(is_version_1 ? begin << 7 : 0);
+    mp3_main_data_set_begin(side_info, &frame->frame, begin < max ? (uint32_t)begin : max);
     if (frame->has_crc) {
         uint16_t crc = add_crc(add_crc(0xffff, bytes + 2, 2), side_info, side_info_size);
         bytes[MP3_FRAME_HEADER_SIZE] = (unsigned char)(crc >> 8);

@@ -2,6 +2,7 @@
 
 #include "base/condition.h"
 #include "media/frame_row.h"
+#include "media/mp3_frame.h"
 #include "media/segment_plan.h"
 #include <assert.h>
 #include <pthread.h>
@@ -69,11 +70,6 @@ struct encoder_pool {
     struct encoder_pool_joins joins;
 };
 
-static uint64_t frame_samples(const struct encoder_settings *encoder)
-{
-    return encoder->sample_rate_hz >= 32000 ? 1152 : 576;
-}
-
 static uint64_t blocks_of(uint64_t frames, uint64_t samples_per_frame)
 {
     return (frames * samples_per_frame + PCM_BLOCK_SAMPLES - 1) / PCM_BLOCK_SAMPLES;
@@ -85,12 +81,12 @@ static uint64_t kept_blocks(const struct encoder_pool_settings *settings)
         return 0;
     uint64_t period = segment_period_frames(settings->encoder.sample_rate_hz);
     return blocks_of(SEGMENT_LEAD_IN_FRAMES + period + LATENCY_FRAMES,
-                     frame_samples(&settings->encoder));
+                     mp3_frame_samples(settings->encoder.sample_rate_hz));
 }
 
 static uint64_t planned_frames(const struct encoder_pool_settings *settings)
 {
-    return segment_frames(settings->samples / frame_samples(&settings->encoder),
+    return segment_frames(settings->samples / mp3_frame_samples(settings->encoder.sample_rate_hz),
                           settings->encoders);
 }
 
@@ -98,8 +94,8 @@ static uint64_t planned_frames(const struct encoder_pool_settings *settings)
 size_t encoder_pool_blocks(const struct encoder_pool_settings *settings)
 {
     uint64_t ahead = (settings->encoders - 1) * planned_frames(settings);
-    return (size_t)(blocks_of(ahead, frame_samples(&settings->encoder)) + kept_blocks(settings) +
-                    AHEAD_BLOCKS);
+    return (size_t)(blocks_of(ahead, mp3_frame_samples(settings->encoder.sample_rate_hz)) +
+                    kept_blocks(settings) + AHEAD_BLOCKS);
 }
 
 /* ---- Under the lock ---- */
@@ -368,7 +364,7 @@ bool encoder_pool_start(const struct encoder_pool_settings *settings, struct pcm
         abort();
     pool->encoder = settings->encoder;
     pool->ring = ring;
-    pool->frame_samples = frame_samples(&settings->encoder);
+    pool->frame_samples = mp3_frame_samples(settings->encoder.sample_rate_hz);
     pool->segment_frames = planned_frames(settings);
     pool->period_frames = segment_period_frames(settings->encoder.sample_rate_hz);
     pool->kept_blocks = kept_blocks(settings);

@@ -112,16 +112,11 @@ static struct mp3_frame frame_of_index(const struct frame_parts *parts, unsigned
     return mp3_frame_parse_known(header);
 }
 
-static unsigned index_max_of(const struct frame_parts *parts)
-{
-    return parts->frame.sample_rate_hz < 16000 ? 8 : 14;
-}
-
 /* As LAME's VBR chooses: the smallest frame that has room, or a larger one that leaves no more over
  * than is allowed, so that what is left over grows fast; silence leaves nothing over. */
 static unsigned choose_index(uint32_t left_over, const struct frame_parts *parts)
 {
-    unsigned index_max = index_max_of(parts), smallest = 1;
+    unsigned index_max = mp3_bitrate_index_max(parts->frame.sample_rate_hz), smallest = 1;
     struct mp3_frame frame = frame_of_index(parts, smallest);
     while (smallest < index_max && !has_room(left_over, parts, &frame))
         frame = frame_of_index(parts, ++smallest);
@@ -139,9 +134,10 @@ static unsigned choose_index(uint32_t left_over, const struct frame_parts *parts
 static struct mp3_frame choose_frame(uint32_t left_over, const struct frame_parts *parts,
                                      uint32_t left_over_min)
 {
+    unsigned index_max = mp3_bitrate_index_max(parts->frame.sample_rate_hz);
     unsigned index = choose_index(left_over, parts);
     struct mp3_frame frame = frame_of_index(parts, index);
-    while (index < index_max_of(parts) && left_over_after(left_over, parts, &frame) < left_over_min)
+    while (index < index_max && left_over_after(left_over, parts, &frame) < left_over_min)
         frame = frame_of_index(parts, ++index);
     return frame;
 }

@@ -5,9 +5,8 @@
 
 uint32_t frame_left_over_max(const struct mp3_frame *frame)
 {
-    bool is_version_1 = frame->samples == 1152;
-    uint32_t by_header = is_version_1 ? FRAME_RESERVOIR_SIZE_MAX : 255;
-    uint32_t held_max = is_version_1 ? 1920 : 960;
+    uint32_t by_header = mp3_main_data_begin_max(frame);
+    uint32_t held_max = frame->samples == 1152 ? 1920 : 960;
     uint32_t by_frame = held_max > frame->size ? held_max - frame->size : 0;
     return by_frame < by_header ? by_frame : by_header;
 }

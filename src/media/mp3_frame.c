@@ -43,6 +43,11 @@ static const uint16_t *bitrates_of(const struct sample_rate *rate)
     return bitrates_kbps[rate->version == VERSION_1 ? 1 : 0];
 }
 
+static uint32_t samples_of(const struct sample_rate *rate)
+{
+    return rate->version == VERSION_1 ? 1152 : 576;
+}
+
 static unsigned bitrate_index_of(const struct sample_rate *rate, uint32_t bitrate_kbps)
 {
     unsigned index = 1;
@@ -60,7 +65,7 @@ static void describe(const struct sample_rate *rate, uint32_t bitrate_kbps, bool
         .bitrate_kbps = bitrate_kbps,
         .sample_rate_hz = rate->hz,
         .channels = is_mono ? 1 : 2,
-        .samples = is_version_1 ? 1152 : 576,
+        .samples = samples_of(rate),
         .size = slots * bitrate_kbps * 1000 / rate->hz + (is_padded ? 1 : 0),
         .side_info_size = is_version_1 ? (is_mono ? 17 : 32) : (is_mono ? 9 : 17),
     };
@@ -159,20 +164,31 @@ bool mp3_side_info_is_valid(const unsigned char *side_info, const struct mp3_fra
     return true;
 }
 
+uint32_t mp3_main_data_begin_max(const struct mp3_frame *frame)
+{
+    return (1U << side_info_of(frame).begin) - 1;
+}
+
+void mp3_main_data_set_begin(unsigned char *side_info, const struct mp3_frame *frame,
+                             uint32_t begin)
+{
+    assert(begin <= mp3_main_data_begin_max(frame));
+    if (frame->samples == 1152) {
+        side_info[0] = (unsigned char)(begin >> 1);
+        side_info[1] = (unsigned char)((side_info[1] & 0x7f) | begin << 7);
+    } else {
+        side_info[0] = (unsigned char)begin;
+    }
+}
+
 void mp3_frame_set(unsigned char *bytes, const struct mp3_frame *frame, uint32_t bitrate_kbps,
                    uint32_t main_data_begin)
 {
     const struct sample_rate *rate = find_rate(frame->sample_rate_hz);
     assert(rate != NULL);
     unsigned index = bitrate_kbps == 0 ? 0 : bitrate_index_of(rate, bitrate_kbps);
-    unsigned char *side_info = bytes + MP3_FRAME_HEADER_SIZE;
     bytes[2] = (unsigned char)((bytes[2] & 0x0f) | index << 4);
-    if (frame->samples == 1152) {
-        side_info[0] = (unsigned char)(main_data_begin >> 1);
-        side_info[1] = (unsigned char)((side_info[1] & 0x7f) | main_data_begin << 7);
-    } else {
-        side_info[0] = (unsigned char)main_data_begin;
-    }
+    mp3_main_data_set_begin(bytes + MP3_FRAME_HEADER_SIZE, frame, main_data_begin);
 }
 
 void mp3_frame_format(uint32_t bitrate_kbps, uint32_t sample_rate_hz, uint32_t channels,
@@ -199,6 +215,20 @@ uint32_t mp3_sample_rate_nearest(uint32_t sample_rate_hz)
             nearest = sample_rates[i].hz;
     }
     return nearest;
+}
+
+uint32_t mp3_frame_samples(uint32_t sample_rate_hz)
+{
+    const struct sample_rate *rate = find_rate(sample_rate_hz);
+    assert(rate != NULL);
+    return samples_of(rate);
+}
+
+unsigned mp3_bitrate_index_max(uint32_t sample_rate_hz)
+{
+    const struct sample_rate *rate = find_rate(sample_rate_hz);
+    assert(rate != NULL);
+    return rate->bitrate_index_max;
 }
 
 uint32_t mp3_bitrate_at_most(uint32_t sample_rate_hz, uint32_t bitrate_kbps)

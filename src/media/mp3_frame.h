@@ -37,6 +37,12 @@ struct mp3_main_data mp3_main_data_parse(const unsigned char *side_info,
  * switches to the kind of block that it has anyway. */
 bool mp3_side_info_is_valid(const unsigned char *side_info, const struct mp3_frame *frame);
 
+/* What main_data_begin can say at most: it has 9 bits, or 8 at 24 kHz and below. */
+uint32_t mp3_main_data_begin_max(const struct mp3_frame *frame);
+/* Writes it, at most that, into side information. */
+void mp3_main_data_set_begin(unsigned char *side_info, const struct mp3_frame *frame,
+                             uint32_t begin);
+
 /* Writes both into a header and its side information. 0 kb/s is no bitrate: the frame is none then.
  */
 void mp3_frame_set(unsigned char *bytes, const struct mp3_frame *frame, uint32_t bitrate_kbps,
@@ -49,6 +55,10 @@ void mp3_frame_format(uint32_t bitrate_kbps, uint32_t sample_rate_hz, uint32_t c
 
 /* The rate itself where MPEG knows it, else the one nearest to it. */
 uint32_t mp3_sample_rate_nearest(uint32_t sample_rate_hz);
+/* Per channel, of every frame at that rate. */
+uint32_t mp3_frame_samples(uint32_t sample_rate_hz);
+/* The index, in a header, of the highest bitrate at that rate; the lowest one's is 1. */
+unsigned mp3_bitrate_index_max(uint32_t sample_rate_hz);
 /* The highest bitrate at that rate that is not above; the lowest there is where all are. */
 uint32_t mp3_bitrate_at_most(uint32_t sample_rate_hz, uint32_t bitrate_kbps);
 /* The lowest bitrate whose frames have at least so many bytes; 0: none has. */

@@ -26,7 +26,7 @@ static void write_sound(char **arguments)
 {
     struct heard heard = {0};
     uint32_t sample_rate_hz = number(arguments[1]), channels = number(arguments[2]);
-    size_t samples = (size_t)number(arguments[3]) * (sample_rate_hz >= 32000 ? 1152 : 576);
+    size_t samples = (size_t)number(arguments[3]) * mp3_frame_samples(sample_rate_hz);
     heard_make(&heard, sample_rate_hz, samples, (enum sound)number(arguments[0]));
     for (size_t i = 0; i < samples; i++)
         for (uint32_t channel = 0; channel < channels; channel++) {

@@ -52,7 +52,7 @@ static uint64_t compare_with_one(const struct encoder_pool_settings *settings)
     assert_true(encode_at_once(&settings->encoder, &heard, 0, &once, &error));
     assert_true(encode_in_pool(settings, &heard, note_joins, &joins, &side_by_side, &error));
     /* One encodes nothing twice; its delay and the padding take a few frames more. */
-    uint64_t frames = heard.samples / (settings->encoder.sample_rate_hz >= 32000 ? 1152 : 576);
+    uint64_t frames = heard.samples / mp3_frame_samples(settings->encoder.sample_rate_hz);
     assert_in_range(joins.frames, frames, settings->encoders == 1 ? frames + 4 : UINT64_MAX);
     assert_int_equal(once.size, side_by_side.size);
     if (memcmp(once.bytes, side_by_side.bytes, once.size) != 0)
@@ -84,7 +84,7 @@ static void several_encoders_make_what_one_makes(void **state)
     for (size_t i = 0; i < sizeof all_settings / sizeof all_settings[0]; i++) {
         const struct encoder_pool_settings *settings = &all_settings[i];
         uint32_t rate_hz = settings->encoder.sample_rate_hz;
-        heard_make(&heard, rate_hz, 2000 * (rate_hz >= 32000 ? 1152 : 576) + 777, SOUND_IN_TURN);
+        heard_make(&heard, rate_hz, 2000 * mp3_frame_samples(rate_hz) + 777, SOUND_IN_TURN);
         uint64_t joined = compare_with_one(settings);
         assert_true(settings->encoders > 1 ? joined >= 2 : joined == 0);
     }

@@ -1,6 +1,7 @@
 #include "media/mp3_frame.h"
 
 #include "support/cmocka_all.h"
+#include <string.h>
 
 static void headers_of_all_three_versions_are_understood(void **state)
 {
@@ -66,6 +67,37 @@ static void every_rate_and_bitrate_survives_the_way_there_and_back(void **state)
     }
 }
 
+static void what_a_rate_says_of_its_frames_is_what_they_say(void **state)
+{
+    (void)state;
+    static const uint32_t rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000};
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        unsigned char header[MP3_FRAME_HEADER_SIZE];
+        mp3_frame_format(mp3_bitrate_at_most(rates[i], UINT32_MAX), rates[i], 2, header);
+        assert_int_equal(mp3_frame_samples(rates[i]), mp3_frame_parse_known(header).samples);
+        assert_int_equal(mp3_bitrate_index_max(rates[i]), header[2] >> 4);
+    }
+}
+
+static void where_main_data_begin_is_written_and_read_again(void **state)
+{
+    (void)state;
+    static const uint32_t rates[] = {44100, 22050}, most[] = {511, 255};
+    for (size_t i = 0; i < 2; i++) {
+        unsigned char header[MP3_FRAME_HEADER_SIZE], side_info[32];
+        mp3_frame_format(64, rates[i], 2, header);
+        const struct mp3_frame frame = mp3_frame_parse_known(header);
+        assert_int_equal(mp3_main_data_begin_max(&frame), most[i]);
+        memset(side_info, 0xff, sizeof side_info);
+        for (uint32_t begin = most[i]; begin > 0; begin /= 2) {
+            mp3_main_data_set_begin(side_info, &frame, begin);
+            assert_int_equal(mp3_main_data_parse(side_info, &frame).begin, begin);
+        }
+        assert_int_equal(side_info[1] & 0x7f, 0x7f); /* the rest stays */
+        assert_int_equal(side_info[2], 0xff);
+    }
+}
+
 static void a_bitrate_that_mpeg_does_not_know_becomes_the_next_lower(void **state)
 {
     (void)state;
@@ -102,6 +134,8 @@ int main(void)
         cmocka_unit_test(headers_of_all_three_versions_are_understood),
         cmocka_unit_test(what_is_no_layer_three_header_is_refused),
         cmocka_unit_test(every_rate_and_bitrate_survives_the_way_there_and_back),
+        cmocka_unit_test(what_a_rate_says_of_its_frames_is_what_they_say),
+        cmocka_unit_test(where_main_data_begin_is_written_and_read_again),
         cmocka_unit_test(a_bitrate_that_mpeg_does_not_know_becomes_the_next_lower),
         cmocka_unit_test(the_nearest_sample_rate_is_found),
         cmocka_unit_test(the_smallest_frame_for_a_size_is_found),
