@@ -1,8 +1,8 @@
 #include "media/encoder_pool.h"
 
 #include "base/condition.h"
-#include "media/frame_row.h"
 #include "media/mp3_frame.h"
+#include "media/segment.h"
 #include "media/segment_plan.h"
 #include <assert.h>
 #include <pthread.h>
@@ -14,25 +14,6 @@
 #define AHEAD_BLOCKS 16
 /* Frames that were read are forgotten so many at a time. */
 #define FORGET_FRAMES 256
-
-struct segment {
-    struct segment *later; /* taken next; NULL for the one taken last */
-    struct frame_row row;
-    uint64_t hand_over; /* from this frame on, the later one can go on */
-    uint64_t block;     /* that its encoder needs next */
-    uint64_t input_position;
-    uint64_t samples; /* before the end of the sound; once complete */
-    enum segment_state { SEGMENT_ENCODED, SEGMENT_JOINED, SEGMENT_COMPLETE } state;
-
-    /* The search for where it joins a later one. */
-    uint64_t compared; /* frames before this one were */
-    uint32_t equal;    /* frames up to there, in a row */
-
-    /* Once joined: before which frame, and who goes on. */
-    uint64_t cut;
-    struct segment *successor;
-    uint64_t successor_begin;
-};
 
 struct worker {
     struct encoder_pool *pool;
@@ -109,30 +90,20 @@ static void fail(struct encoder_pool *pool, const struct error *error)
     pthread_cond_broadcast(&pool->changed);
 }
 
-static void destroy_segment(struct segment *segment)
-{
-    frame_row_finish(&segment->row);
-    free(segment);
-}
-
 static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_given)
 {
-    struct segment *segment = calloc(1, sizeof *segment);
-    if (segment == NULL)
-        abort();
     uint64_t begin = 0, from = 0;
-    if (pool->last == NULL) {
-        pool->first = segment;
-    } else {
+    if (pool->last != NULL) {
         from = pool->last->hand_over;
         begin = segment_begin(from, frames_given, pool->period_frames);
-        pool->last->later = segment;
     }
-    pool->last = segment;
-    frame_row_init(&segment->row, begin);
+    struct segment *segment = segment_create(begin, from + pool->segment_frames);
     segment->block = begin * pool->frame_samples / PCM_BLOCK_SAMPLES;
-    segment->hand_over = from + pool->segment_frames;
-    segment->compared = segment->hand_over - SEGMENT_EVIDENCE_FRAMES;
+    if (pool->last != NULL)
+        pool->last->later = segment;
+    else
+        pool->first = segment;
+    pool->last = segment;
     return segment;
 }
 
@@ -150,57 +121,18 @@ static void release_blocks(struct encoder_pool *pool)
         pcm_ring_release(pool->ring, block - pool->kept_blocks);
 }
 
-/* Who made that frame, among `segment` and those that followed it. */
-static struct segment *segment_of(struct segment *segment, uint64_t frame)
-{
-    while (segment->state == SEGMENT_JOINED && frame >= segment->cut)
-        segment = segment->successor;
-    return segment;
-}
-
-/* Goes on comparing as far as both are; true once there is evidence enough, and what the other made
- * with what it had left over fits what is left over here (in CBR that is the same anyway). */
-static bool find_cut(struct segment *segment)
-{
-    while (segment->compared < frame_row_end(&segment->row)) {
-        const struct segment *other = segment_of(segment->later, segment->compared);
-        if (segment->compared >= frame_row_end(&other->row))
-            return false;
-        uint64_t frame = segment->compared++;
-        bool is_equal = frame_row_is_equal(&segment->row, &other->row, frame);
-        segment->equal = is_equal ? segment->equal + 1 : 0;
-        if (segment->equal >= SEGMENT_EVIDENCE_FRAMES &&
-            frame_row_left_over(&segment->row, frame) >= frame_row_left_over(&other->row, frame))
-            return true;
-    }
-    return false;
-}
-
-static void join(struct segment *segment)
-{
-    segment->cut = segment->compared;
-    segment->successor = segment_of(segment->later, segment->cut);
-    segment->successor_begin = segment->successor->row.begin;
-    segment->state = SEGMENT_JOINED;
-}
-
 /* Past the end of its segment, an encoder joins the next one, and goes on until it can. It waits
  * for one that is behind, and where nobody has taken the next segment, it goes on through it. */
 static bool try_to_join(struct encoder_pool *pool, struct segment *segment)
 {
     while (!pool->is_stopped && frame_row_end(&segment->row) > segment->hand_over) {
         if (segment->later == NULL) {
-            segment->hand_over += pool->segment_frames;
-            segment->compared = segment->hand_over - SEGMENT_EVIDENCE_FRAMES;
+            segment_extend(segment, pool->segment_frames);
             return false;
         }
-        const struct segment *other = segment_of(segment->later, frame_row_end(&segment->row) - 1);
-        if (other->state != SEGMENT_ENCODED || other->block >= segment->block) {
-            if (!find_cut(segment))
-                return false;
-            join(segment);
-            return true;
-        }
+        const struct segment *other = segment_at(segment->later, frame_row_end(&segment->row) - 1);
+        if (other->state != SEGMENT_ENCODED || other->block >= segment->block)
+            return segment_join(segment);
         pthread_cond_wait(&pool->changed, &pool->lock);
     }
     return false;
@@ -391,26 +323,13 @@ void encoder_pool_destroy(struct encoder_pool *pool)
         encoder_destroy(pool->workers[i].encoder);
     for (struct segment *segment = pool->first; segment != NULL;) {
         struct segment *later = segment->later;
-        destroy_segment(segment);
+        segment_destroy(segment);
         segment = later;
     }
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     free(pool->workers);
     free(pool);
-}
-
-/* Frames before this one are as one encoder would have made them, and here to stay. */
-static uint64_t certain_end(const struct segment *segment)
-{
-    uint64_t end = frame_row_end(&segment->row);
-    if (segment->state == SEGMENT_COMPLETE)
-        return end;
-    uint64_t certain =
-        segment->hand_over > segment->compared ? segment->hand_over : segment->compared;
-    if (segment->state == SEGMENT_JOINED)
-        certain = segment->cut;
-    return certain < end ? certain : end;
 }
 
 static void note_join(struct encoder_pool_joins *joins, const struct segment *segment)
@@ -427,7 +346,7 @@ static void go_to_next_read(struct encoder_pool *pool)
 {
     if (pool->first == NULL)
         return;
-    const struct segment *to = segment_of(pool->first, pool->next_read);
+    const struct segment *to = segment_at(pool->first, pool->next_read);
     const struct segment *next = pool->first;
     while (pool->first != to) {
         struct segment *done = pool->first;
@@ -436,7 +355,7 @@ static void go_to_next_read(struct encoder_pool *pool)
             next = done->successor;
         }
         pool->first = done->later;
-        destroy_segment(done);
+        segment_destroy(done);
     }
 }
 
@@ -456,7 +375,7 @@ static bool is_at_end(const struct encoder_pool *pool)
 
 static bool is_frame_ready(const struct encoder_pool *pool)
 {
-    return pool->first != NULL && pool->next_read < certain_end(pool->first);
+    return pool->first != NULL && pool->next_read < segment_certain_end(pool->first);
 }
 
 bool encoder_pool_read(struct encoder_pool *pool, struct frame_parts *out_parts,
