@@ -1,6 +1,7 @@
 #pragma once
 
-/* What source.c and source_seek.c share, and nobody else. */
+/* What the files of source.h share: source_open.c opens, source.c reads, source_seek.c goes to a
+ * place, source_claims.c tells what the file says of itself. */
 
 #include "media/input.h"
 #include "media/source.h"
@@ -28,6 +29,10 @@ struct source {
     bool is_last_corrupt; /* the last packet was cut */
     bool is_encrypted;
 };
+
+/* What is not wanted is not even taken apart. Streams can appear while reading: after each packet.
+ */
+void source_discard_others(struct source *source);
 
 enum source_seek {
     SOURCE_AS_IT_WAS, /* it goes on where it stood, before the place */

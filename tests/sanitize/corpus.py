@@ -1,6 +1,6 @@
 """A hundred files, one unlike the other, and what is wished of each; the same in every run.
 
-Every container that the engine takes (FORMATS in src/media/source.c), but for those that nothing on a
+Every container that the engine takes (FORMATS in src/media/source_open.c), but for those that nothing on a
 Debian writes: Monkey's Audio, Musepack, TAK, DTS-HD. Three are written here by hand. A part of them is
 cut, has a hole, or other bytes in it."""
 
