@@ -1,6 +1,7 @@
 #pragma once
 
-/* Fills the blocks of a ring with sound. */
+/* Fills the blocks of a ring with sound. Waits while all are full, and wants no more once the ring
+ * is stopped. */
 
 #include "media/pcm_ring.h"
 #include "media/sound_sink.h"

@@ -45,8 +45,8 @@ struct copy_plan {
     uint64_t end_samples;
 };
 
-/* False: it cannot be copied, whatever follows. Where `frames` has grown, *out_frame is the frame.
- */
+/* False: it cannot be copied, whatever follows. Where `frames` has grown, *out_frame is the last
+ * one. */
 bool copy_plan_add(struct copy_plan *plan, const struct copy_packet *packet,
                    struct copied_frame *out_frame);
 /* After the last packet. False: it cannot be copied. */

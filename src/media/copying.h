@@ -10,8 +10,8 @@
 
 struct copying;
 
-/* Reads all of the source. *out_copying is NULL where the sound has to be encoded. `job` is
- * borrowed until copying_destroy(). FAILURE_TOO_LONG. */
+/* Reads all of the source, and keeps it up to 32 MiB. *out_copying is NULL where the sound has to
+ * be encoded. `job` is borrowed until copying_destroy(). FAILURE_TOO_LONG. */
 MUST_CHECK bool copying_plan(const struct media_job *job, struct source *source,
                              struct copying **out_copying, struct error *error);
 void copying_destroy(struct copying *copying); /* NULL is fine */

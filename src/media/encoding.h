@@ -20,11 +20,14 @@ struct encoding_settings {
 };
 
 /* Starts the thread, which reads `ring` until its end or until it fails; then it stops the ring.
- * `io` and `ring` are borrowed until encoding_finish(). */
+ * `io` and `ring` are borrowed until encoding_finish(). ERROR_UNAVAILABLE: no threads;
+ * ERROR_INTERNAL: LAME refused; FAILURE_TOO_LARGE: of the tag alone. */
 MUST_CHECK bool encoding_start(const struct encoding_settings *settings, const struct media_io *io,
                                struct pcm_ring *ring, struct encoding **out_encoding,
                                struct error *error);
 /* Waits for the thread, which must have been given the ring's end, and frees all. With
- * `is_wanted`, what was encoded becomes a whole MP3; without, it is left as it is. */
+ * `is_wanted`, what was encoded becomes a whole MP3; without, it is left as it is. Errors are
+ * those of the thread: FAILURE_TOO_LARGE, those of `io`, ERROR_INTERNAL for what LAME or we did
+ * wrong. */
 MUST_CHECK bool encoding_finish(struct encoding *encoding, bool is_wanted,
                                 struct media_result *out_result, struct error *error);

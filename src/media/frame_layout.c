@@ -112,8 +112,9 @@ static struct mp3_frame frame_of_index(const struct frame_parts *parts, unsigned
     return mp3_frame_parse_known(header);
 }
 
-/* As LAME's VBR chooses: the smallest frame that has room, or a larger one that leaves no more over
- * than is allowed, so that what is left over grows fast; silence leaves nothing over. */
+/* As LAME's VBR chooses (quantize.c, VBR_new_iteration_loop()): the smallest frame that has room,
+ * or a larger one that leaves no more over than is allowed, so that what is left over grows fast;
+ * silence leaves nothing over. */
 static unsigned choose_index(uint32_t left_over, const struct frame_parts *parts)
 {
     unsigned index_max = mp3_bitrate_index_max(parts->frame.sample_rate_hz), smallest = 1;

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#define PI 3.14159265358979323846
 /* Of the rate: nearer to its half there is nothing left to take away. */
 #define OPEN_FROM 0.48
 /* Far below what 24 bits hold. What fades further becomes too small for fast arithmetic. */
@@ -12,8 +11,8 @@
 /* One of the filter's four pairs of poles, by the bilinear transform. */
 static struct lowpass_section make_section(int number, double lowpass_hz, double sample_rate_hz)
 {
-    double angle = 2 * PI * lowpass_hz / sample_rate_hz;
-    double damping = cos(PI * (2 * number + 1) / (4 * LOWPASS_SECTIONS));
+    double angle = 2 * M_PI * lowpass_hz / sample_rate_hz;
+    double damping = cos(M_PI * (2 * number + 1) / (4 * LOWPASS_SECTIONS));
     double alpha = sin(angle) * damping;
     double a0 = 1 + alpha;
     double b1 = (1 - cos(angle)) / a0;

@@ -62,6 +62,7 @@ struct media_result {
 /* Whatever can be done before there is a job. */
 void media_prepare(void);
 
-/* Blocks for as long as it takes. Errors of the input's carry their row of model/failure.h. */
+/* Blocks for as long as it takes. Errors of the input's carry their row of model/failure.h; without
+ * one, they are those of `io`, or ERROR_UNAVAILABLE: no threads, or ERROR_INTERNAL: our own. */
 MUST_CHECK bool media_convert(const struct media_job *job, const struct media_io *io,
                               struct media_result *out_result, struct error *error);

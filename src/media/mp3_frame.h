@@ -43,8 +43,8 @@ uint32_t mp3_main_data_begin_max(const struct mp3_frame *frame);
 void mp3_main_data_set_begin(unsigned char *side_info, const struct mp3_frame *frame,
                              uint32_t begin);
 
-/* Writes both into a header and its side information. 0 kb/s is no bitrate: the frame is none then.
- */
+/* Writes both into a header and the side information behind it. 0 kb/s is no bitrate: the frame is
+ * none then. */
 void mp3_frame_set(unsigned char *bytes, const struct mp3_frame *frame, uint32_t bitrate_kbps,
                    uint32_t main_data_begin);
 

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 
 struct pcm_ring {
-    /* Each is the writer's, the readers' or nobody's, by the counts below. The memory of those that
-     * no short sound reaches is never touched. */
+    /* Each is the writer's, the readers' or nobody's, by the counts below. */
     struct pcm_block *blocks; /* owned */
     size_t size;
 

@@ -1,7 +1,6 @@
 #pragma once
 
-/* Where decoded sound goes, a piece at a time: to the encoders, to be measured, to be made louder.
- */
+/* Where decoded sound goes, a piece at a time: to encoders, to a meter, to what makes it louder. */
 
 #include <stdbool.h>
 #include <stddef.h>

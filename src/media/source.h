@@ -40,7 +40,7 @@ MUST_CHECK bool source_read_packet(struct source *source, struct copy_packet *ou
 /* As the file claims: never to be relied on. 0: it does not say. */
 uint64_t source_duration_us(const struct source *source);
 uint64_t source_position(const struct source *source); /* byte read last */
-/* After the last frame: there should have been more. */
+/* After the last frame: there should have been more. May read the file's beginning again. */
 bool source_is_truncated(const struct source *source);
 /* What the file says of itself ("title", "artist", … as libavformat names them), NULL for nothing;
  * not checked in any way. */

@@ -30,8 +30,8 @@ struct source {
     bool is_encrypted;
 };
 
-/* What is not wanted is not even taken apart. Streams can appear while reading: after each packet.
- */
+/* What is not wanted is not even taken apart. To be called after each packet, too, since streams
+ * can appear while reading. */
 void source_discard_others(struct source *source);
 
 enum source_seek {

@@ -31,8 +31,8 @@ static int deny_open(AVFormatContext *format, AVIOContext **out_context, const c
     return AVERROR(EPERM);
 }
 
-/* Every decoder of sound that is FFmpeg's own: wrapped libraries are code that we did not choose.
- */
+/* Every decoder of sound that is FFmpeg's own. Libraries that it wraps are code that we did not
+ * choose. The caller frees it. */
 static char *list_decoders(void)
 {
     size_t size = 0;

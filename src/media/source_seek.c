@@ -62,9 +62,7 @@ static bool is_before(const struct source *source, int64_t us)
     return av_compare_ts(end, sample, us, AV_TIME_BASE_Q) <= 0;
 }
 
-/* Decodes some of the beginning. False where that is no help; all is as it was then, but further
- * on.
- */
+/* Decodes some of the beginning. False where that is no help: then all is as it was, further on. */
 static bool learn_grid(struct source *source)
 {
     const AVFrame *frame = NULL;

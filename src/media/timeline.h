@@ -2,9 +2,7 @@
 
 /* Where decoded frames stand in the time of their file, to the sample. Packets carry times in ticks
  * that can be longer than a sample (Matroska's are a millisecond); so samples are counted, and
- * times only correct the count: to the sample as ffmpeg does it, so that both cut at the same
- * place. Pure.
- */
+ * times only correct the count: to the sample as ffmpeg does it, so that both cut alike. Pure. */
 
 #include <libavutil/rational.h>
 #include <stdbool.h>
@@ -33,8 +31,8 @@ struct timeline {
 /* `start_us` is the time of the file's first packet, of whatever stream. */
 void timeline_init(struct timeline *timeline, AVRational time_base, int64_t start_us,
                    bool can_jump);
-/* Before the frames of a packet: one that comes later than the one before ends begins a new count.
- */
+/* Before the frames of a packet. One that comes later than the one before it ends begins a new
+ * count. */
 void timeline_note_packet(struct timeline *timeline, int64_t time, int64_t duration);
 /* The frame's first sample; `time` may be AV_NOPTS_VALUE: it follows the one before. */
 int64_t timeline_place(struct timeline *timeline, int64_t time, int sample_rate_hz, int samples);

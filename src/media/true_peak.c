@@ -3,16 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-#define PI 3.14159265358979323846
 #define SLICE_SAMPLES 1024
 
-/* A sinc under a Hann window, for a point that lies `fraction` behind a sample. */
+/* A sinc under a Hann window, for a point that lies `fraction` behind a sample. The annex's own
+ * taps are an example of what will do. */
 static void make_taps(float taps[TRUE_PEAK_TAPS], double fraction)
 {
     double all[TRUE_PEAK_TAPS];
     double sum = 0;
     for (int i = 0; i < TRUE_PEAK_TAPS; i++) {
-        double distance = PI * (fraction - (i - (TRUE_PEAK_REACH - 1)));
+        double distance = M_PI * (fraction - (i - (TRUE_PEAK_REACH - 1)));
         double window = 0.5 + 0.5 * cos(distance / TRUE_PEAK_REACH);
         all[i] = window * sin(distance) / distance;
         sum += all[i];

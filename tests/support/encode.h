@@ -1,6 +1,6 @@
 #pragma once
 
-/* Sound in memory, encoded by one encoder or by several, for tests and measurements of the engine.
+/* Sound in memory, encoded by one encoder or by several: for the engine's tests and measurements.
  */
 
 #include "base/buffer.h"
