@@ -65,7 +65,7 @@ def speed(source, folder):
             others.append(encode_by_ffmpeg(source, folder / "b.mp3", *theirs))
         wall, cpu, worker, together, _ = medians(mine)
         other_wall, other_cpu, _, other_peak, _ = medians(others)
-        ratios[name] = wall / other_wall, cpu / other_cpu, max(taken.one_mib for taken in mine)
+        ratios[name] = wall / other_wall, cpu / other_cpu, max(max(taken.one_mib, taken.all_mib) for taken in mine)
         rows.append(
             (name, f"{wall:.2f}", f"{other_wall:.2f}", f"{ratios[name][0]:.3f}", f"{cpu:.2f}",
              f"{other_cpu:.2f}", f"{ratios[name][1]:.3f}", f"{worker:.1f}", f"{together:.1f}",
@@ -78,7 +78,7 @@ def speed(source, folder):
         wall, cpu, peak = ratios[name]
         judge(f"{name}: time ÷ ffmpeg's", wall, wall_most, f"{wall:.3f}")
         judge(f"{name}: CPU ÷ ffmpeg's", cpu, CPU_RATIO_MOST, f"{cpu:.3f}")
-        judge(f"{name}: most memory of the worker, MiB", peak, PEAK_MOST_MIB, f"{peak:.1f}")
+        judge(f"{name}: most memory, of the worker and with tapedeck, MiB", peak, PEAK_MOST_MIB, f"{peak:.1f}")
 
 
 # ---- Long films ----
@@ -108,8 +108,8 @@ def memory(source, folder):
             ratio = peaks[1].one_mib / peaks[0].one_mib
             aims.append((f"{kind}: memory for four hours ÷ 20 minutes", ratio, LONG_PEAK_RATIO_MOST,
                          f"{ratio:.3f}"))
-            aims.append((f"{kind}: most memory of the worker, MiB", peaks[1].one_mib, PEAK_MOST_MIB,
-                         f"{peaks[1].one_mib:.1f}"))
+            most = max(peaks[1].one_mib, peaks[1].all_mib)
+            aims.append((f"{kind}: most memory, of the worker and with tapedeck, MiB", most, PEAK_MOST_MIB, f"{most:.1f}"))
         short.unlink()
         long.unlink()
     table(rows)

@@ -14,7 +14,7 @@ from cpu import own_seconds
 LOOK_S = 0.05
 
 # Processor time is that of all; `own` of the command alone, when it was last looked at. Memory is the most
-# that was resident: of the process that had most, and of all, each at its own peak.
+# that was resident: of the process that had most, and of all at a moment, where pages that they share count once.
 Taken = namedtuple("Taken", "seconds cpu_seconds one_mib all_mib own_cpu_seconds")
 
 
@@ -37,9 +37,17 @@ def cores(count):
         os.sched_setaffinity(0, all_cores)
 
 
+def proportional_mib(pid):
+    """Resident memory, of a page that others have too its share."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
 def run(command, looks=True):
     """Looking at memory wakes us twenty times a second, which short commands are better off without."""
-    peaks, own = {}, 0.0
+    one, together, own = 0.0, 0.0, 0.0
     begin = time.monotonic()
     process = subprocess.Popen(
         [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -49,13 +57,16 @@ def run(command, looks=True):
         if pid:
             break
         own = own_seconds(process.pid)
+        now = 0.0
         for seen in family(process.pid):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                peaks[seen] = max(peaks.get(seen, 0), peak_mib(seen))
+                one = max(one, peak_mib(seen))
+                now += proportional_mib(seen)
+        together = max(together, now)
         time.sleep(LOOK_S)
     seconds = time.monotonic() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"{command[0]} failed")
     cpu = usage.ru_utime + usage.ru_stime
-    return Taken(seconds, cpu, max(peaks.values(), default=0), sum(peaks.values()), own)
+    return Taken(seconds, cpu, one, together, own)
