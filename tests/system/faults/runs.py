@@ -22,7 +22,7 @@ OUTAGE_S = 20
 
 def kills(house, count, dice):
     """kill -9 of random services every 300 ms."""
-    house.fault_mails("late-0.3+")
+    house.fault_mails("late-1+")
     uploads = house.upload(count, 25, dice.random())
     killed = 0
     while not uploads.are_over():
