@@ -4,10 +4,10 @@
  *   bench_quality SOURCE ONE SEVERAL HZ CHANNELS [FRAME...]       files of floats, interleaved, ±1
  *
  * Prints a line for all, in dB: mean signal to noise ratio of one and of several, the most that
- * several are worse in a window of 20 ms, and in one of 1 s. Then a line for each join: how alike
- * both sound there (the ratio of the sound to what they differ by), how much higher the highest
- * error is than one encoder's, and how much more it stands out from the errors around than one
- * encoder's does. */
+ * several are worse and better in a window of 20 ms, and in one of 1 s. Then a line for each join:
+ * how alike both sound there (the ratio of the sound to what they differ by), how much higher the
+ * highest error is than one encoder's, and how much more it stands out from the errors around than
+ * one encoder's does. */
 
 #include <math.h>
 #include <stdbool.h>
@@ -98,14 +98,20 @@ static struct energy energy_in(const struct trial *trial, size_t from, size_t to
     return energy;
 }
 
-static double worst_loss(const struct trial *trial, size_t window)
+/* Of several beside one in any window: the most that they lose, and that they gain. */
+struct change {
+    double loss, gain;
+};
+
+static struct change worst_change(const struct trial *trial, size_t window)
 {
-    double worst = 0;
+    struct change worst = {0};
     for (size_t at = 0; at + window <= trial->samples; at += window) {
         struct energy energy = energy_in(trial, at, at + window);
         double masked = MASKED * energy.signal;
         double loss = 10 * log10((energy.several + masked) / (energy.one + masked));
-        worst = loss > worst ? loss : worst;
+        worst.loss = fmax(worst.loss, loss);
+        worst.gain = fmax(worst.gain, -loss);
     }
     return worst;
 }
@@ -144,8 +150,10 @@ static void print_whole(const struct trial *trial)
         count++;
     }
     double divisor = count > 0 ? (double)count : 1;
-    printf("%.3f %.3f %.3f %.3f %.3f\n", one / divisor, several / divisor,
-           worst_loss(trial, window), worst_loss(trial, trial->rate_hz),
+    struct change short_change = worst_change(trial, window);
+    struct change long_change = worst_change(trial, trial->rate_hz);
+    printf("%.3f %.3f %.3f %.3f %.3f %.3f %.3f\n", one / divisor, several / divisor,
+           short_change.loss, short_change.gain, long_change.loss, long_change.gain,
            least_likeness(trial, trial->rate_hz));
 }
 

@@ -29,8 +29,10 @@ CBR = {44100: ["128", "320"], 48000: ["192"], 32000: ["64"], 22050: ["64"], 1600
 MONO = ["v0", "v2", "v5", "v9"]
 FRAMES = 2000
 
-# In dB, of several encoders beside one; errors 50 dB below the sound in a window are equally good.
-LOSS_20_MS_MAX = 6.0
+# In dB, of several encoders beside one; errors 50 dB below the sound in a window are equally good. In VBR a frame
+# may come out with other scale factors, now better and now worse; one step of them is a factor of 2 at most
+# (ISO/IEC 11172-3, 2.4.3.4: scalefac_multiplier), which is 6.02 dB of noise.
+LOSS_20_MS_MAX = 6.02
 LOSS_1_S_MAX = 0.2
 CLICK_MAX = 1.0
 ALIKE = 200.0  # to the bit
@@ -67,7 +69,9 @@ class Heard:
     one_snr: float
     several_snr: float
     loss_20_ms: float
+    gain_20_ms: float
     loss_1_s: float
+    gain_1_s: float
     likeness: float  # of the two, in the second in which it is least
     joins: list
     has_length: bool
@@ -254,10 +258,11 @@ def print_same(cases):
 
 
 def print_heard(cases):
-    print("\n  Decoded, in dB: signal to noise of one encoder and of several, the most that several are worse in any "
-          "window, how alike both are in the second in which they are least;\n  how many joins are alike to the bit "
+    print("\n  Decoded, in dB: signal to noise of one encoder and of several, the most that several are worse and "
+          "better in any window, how alike both are in the second in which they are least;\n  how many joins are alike to the bit "
           "for a second, how alike the others are, how much higher the error's peak is, and stands out:")
-    rows = [("quality", "MP3s", "frames", "one", "several", "20 ms", "1 s", "alike", "joins", "alike", "else: least", "median",
+    rows = [("quality", "MP3s", "frames", "one", "several", "20 ms: worse", "better", "1 s: worse", "better",
+             "alike", "joins", "alike", "else: least", "median",
              "click", "stands out")]
     qualities = sorted({case.quality for case in cases}, key=lambda quality: (is_vbr(quality), quality.zfill(4)))
     for quality in [*qualities, "all"]:
@@ -268,7 +273,8 @@ def print_heard(cases):
             quality, len(those), sum(case.frames for case in those),
             f"{sum(case.heard.one_snr for case in those) / len(those):.3f}",
             f"{sum(case.heard.several_snr for case in those) / len(those):.3f}",
-            f"{max(case.heard.loss_20_ms for case in those):.3f}", f"{max(case.heard.loss_1_s for case in those):.3f}",
+            *(f"{max(getattr(case.heard, name) for case in those):.3f}"
+              for name in ("loss_20_ms", "gain_20_ms", "loss_1_s", "gain_1_s")),
             f"{min(case.heard.likeness for case in those):.1f}", len(joins), len(joins) - len(unlike), f"{min(unlike):.1f}" if unlike else "–",
             f"{median(unlike):.1f}" if unlike else "–", f"{max(join.click for join in joins):.2f}",
             f"{max(join.stands_out for join in joins):.2f}"))
