@@ -39,7 +39,6 @@ MODEL_ERROR_MOST = 0.1
 FRAME_S = 1152 / 44100
 SEGMENT_MOST, SEGMENT_LEAST = 1568, 392
 LEAD_IN = 98 + 49 // 2  # to be in step, half a period more
-KEPT = 98 + 49 + 64
 AHEAD = 16 * 8
 STEP_S = 0.002
 
@@ -123,7 +122,7 @@ class Model:
         self.segment = segment_frames(frames, len(self.encoders))
         self.taken = 0  # all segments before this frame
         self.decoded = self.written = self.carried = 0.0
-        self.room = (len(self.encoders) - 1) * self.segment + KEPT + AHEAD
+        self.room = (len(self.encoders) - 1) * self.segment + AHEAD  # besides what is kept for lead-ins
 
     def busy(self):
         return [encoder for encoder in self.encoders if encoder.at is not None]
@@ -150,8 +149,7 @@ class Model:
         """Each advances by its share of the cores, or as far as it can for now."""
         self.hand_out()
         busy, certain = self.busy(), self.certain()
-        # Behind the slowest, a lead-in is kept.
-        decodable = min(self.frames, certain + self.room - KEPT) - self.decoded
+        decodable = min(self.frames, certain + self.room) - self.decoded
         can = [
             (self.costs.decode, decodable),
             (self.costs.write, certain - self.written),
