@@ -60,15 +60,15 @@ static uint64_t kept_blocks(const struct encoder_pool_settings *settings)
 {
     if (settings->encoders == 1)
         return 0;
-    uint64_t period = segment_period_frames(settings->encoder.sample_rate_hz);
+    uint64_t period = segment_plan_period_frames(settings->encoder.sample_rate_hz);
     return blocks_of(SEGMENT_LEAD_IN_FRAMES + period + LATENCY_FRAMES,
                      mp3_frame_samples(settings->encoder.sample_rate_hz));
 }
 
 static uint64_t planned_frames(const struct encoder_pool_settings *settings)
 {
-    return segment_frames(settings->samples / mp3_frame_samples(settings->encoder.sample_rate_hz),
-                          settings->encoders);
+    uint64_t frames = settings->samples / mp3_frame_samples(settings->encoder.sample_rate_hz);
+    return segment_plan_frames(frames, settings->encoders);
 }
 
 /* While the first encoder ends its segment, the others are up to a segment each ahead of it. */
@@ -95,7 +95,7 @@ static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_g
     uint64_t begin = 0, from = 0;
     if (pool->last != NULL) {
         from = pool->last->hand_over;
-        begin = segment_begin(from, frames_given, pool->period_frames);
+        begin = segment_plan_begin(from, frames_given, pool->period_frames);
     }
     struct segment *segment = segment_create(begin, from + pool->segment_frames);
     segment->block = begin * pool->frame_samples / PCM_BLOCK_SAMPLES;
@@ -298,7 +298,7 @@ bool encoder_pool_start(const struct encoder_pool_settings *settings, struct pcm
     pool->ring = ring;
     pool->frame_samples = mp3_frame_samples(settings->encoder.sample_rate_hz);
     pool->segment_frames = planned_frames(settings);
-    pool->period_frames = segment_period_frames(settings->encoder.sample_rate_hz);
+    pool->period_frames = segment_plan_period_frames(settings->encoder.sample_rate_hz);
     pool->kept_blocks = kept_blocks(settings);
     pool->worker_count = settings->encoders;
     pthread_mutex_init(&pool->lock, NULL);

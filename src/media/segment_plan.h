@@ -27,13 +27,13 @@
 
 /* How long segments are where so many frames are to be shared by so many encoders, each of which is
  * to get as many. 0 frames: nobody knows. */
-uint64_t segment_frames(uint64_t frames, uint32_t encoders);
+uint64_t segment_plan_frames(uint64_t frames, uint32_t encoders);
 
 /* After so many frames LAME's CBR makes frames a byte longer at the same places again; an encoder
  * must stand in that period where the whole MP3 stands. */
-uint64_t segment_period_frames(uint32_t sample_rate_hz);
+uint64_t segment_plan_period_frames(uint32_t sample_rate_hz);
 
 /* The frame at which an encoder begins that takes over at `frame`: a lead-in earlier, and in step
  * with the period. `frames_done` is what that encoder was given before. `frame` is at least
  * SEGMENT_FRAMES_MIN. */
-uint64_t segment_begin(uint64_t frame, uint64_t frames_done, uint64_t period_frames);
+uint64_t segment_plan_begin(uint64_t frame, uint64_t frames_done, uint64_t period_frames);
