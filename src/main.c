@@ -1,6 +1,6 @@
 /* tapedeck: the table of its subcommands. */
 
-#include "base/log.h"
+#include "base/process.h"
 #include "commands/commands.h"
 
 int main(int argc, char **argv)
@@ -21,5 +21,6 @@ int main(int argc, char **argv)
         {"config", config_run, "show the configuration, or every option there is"},
         {0},
     };
+    process_occupy_standard_fds();
     return commands_run(commands, argc, argv);
 }

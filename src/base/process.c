@@ -319,6 +319,15 @@ void process_die_of_signal(int signals_fd)
     _exit(128 + number); /* the first process of a container is not ended by a signal's default */
 }
 
+void process_occupy_standard_fds(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            /* The lowest free number is this one. What it is opened for is what nobody does to it.
+             */
+            (void)open("/dev/null", (fd == 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+}
+
 void process_raise_fd_limit(void)
 {
     struct rlimit limit;

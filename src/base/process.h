@@ -48,6 +48,11 @@ MUST_CHECK bool process_signals_open(const int *signals, int *out_fd, struct err
  * was interrupted; else returns. */
 void process_die_of_signal(int signals_fd);
 
+/* Where this process was started without 0, 1 or 2, no file that is opened later gets that number,
+ * to be written into by whoever means standard error: reading and writing them goes on failing. The
+ * first thing that a program does. */
+void process_occupy_standard_fds(void);
+
 /* As many descriptors as the system lets this process have: connections and uploads take some each,
  * and the usual limit of 1024 is for programs that use select(). */
 void process_raise_fd_limit(void);
