@@ -16,7 +16,7 @@ bool text_starts_with(const char *text, const char *prefix);
  * where one is longer than any name (64 bytes). */
 size_t text_distance(const char *a, const char *b);
 /* The one of the NULL-terminated candidates that a mistyped name was most likely meant to be; NULL
- * where none is near. */
+ * where none is near and none begins with it, cut off after three letters at least. */
 const char *text_nearest(const char *text, const char *const *candidates);
 
 /* RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */

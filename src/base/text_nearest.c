@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define NAME_SIZE_MAX 64 /* nobody names things longer */
+#define STEM_SIZE_MIN 3
 
 static size_t least_of(size_t a, size_t b, size_t c)
 {
@@ -32,17 +33,26 @@ size_t text_distance(const char *a, const char *b)
     return row[b_size];
 }
 
+static const char *first_that_begins_with(const char *stem, const char *const *candidates)
+{
+    if (strlen(stem) < STEM_SIZE_MIN)
+        return NULL;
+    while (*candidates != NULL && !text_starts_with(*candidates, stem))
+        candidates++;
+    return *candidates;
+}
+
 const char *text_nearest(const char *text, const char *const *candidates)
 {
     const char *nearest = NULL;
     size_t nearest_distance = strlen(text) / 3 + 2; /* two mistakes in a short word, then more */
-    for (; *candidates != NULL; candidates++) {
-        size_t distance = text_distance(text, *candidates);
+    for (size_t i = 0; candidates[i] != NULL; i++) {
+        size_t distance = text_distance(text, candidates[i]);
         /* As many mistakes as letters: then it is just another word. */
-        if (distance < nearest_distance && distance < strlen(*candidates)) {
-            nearest = *candidates;
+        if (distance < nearest_distance && distance < strlen(candidates[i])) {
+            nearest = candidates[i];
             nearest_distance = distance;
         }
     }
-    return nearest;
+    return nearest != NULL ? nearest : first_that_begins_with(text, candidates);
 }

@@ -6,10 +6,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define NAME_SIZE 64
+#define NAMES_MAX 32
+
 /* There is nobody to be mailed to. */
 static bool is_ours(const char *option)
 {
     return strcmp(option, "notify") != 0;
+}
+
+static void replace_all(char *text, char old, char new)
+{
+    for (char *at = text; (at = strchr(at, old)) != NULL; at++)
+        *at = new;
 }
 
 static void print_option(void *context, const char *name, const char *form, const char *help)
@@ -17,10 +26,9 @@ static void print_option(void *context, const char *name, const char *form, cons
     (void)context;
     if (!is_ours(name))
         return;
-    char flag[64];
+    char flag[NAME_SIZE];
     text_copy(flag, sizeof flag, name);
-    for (char *at = flag; *at != '\0'; at++)
-        *at = *at == '_' ? '-' : *at;
+    replace_all(flag, '_', '-');
     printf("  --%s VALUE\n      %s\n      VALUE: %s.\n", flag, help, form);
 }
 
@@ -33,6 +41,8 @@ void convert_arguments_print_help(const char *program)
            "  IN    the file, or - for standard input\n"
            "  OUT   the MP3, or a folder for it, or - for standard output; without OUT: IN's\n"
            "        name with .mp3, in the current folder\n"
+           "\n"
+           "Of an option given twice, the last stands.\n"
            "\n"
            "  --force\n"
            "      Replace OUT where it exists.\n"
@@ -47,20 +57,50 @@ void convert_arguments_print_help(const char *program)
            program, program, program);
 }
 
+struct names {
+    const char *names[NAMES_MAX + 1]; /* ends with NULL */
+    size_t count;
+};
+
+static void add_name(void *context, const char *name, const char *form, const char *help)
+{
+    (void)form;
+    (void)help;
+    struct names *names = context;
+    if (is_ours(name) && names->count < NAMES_MAX)
+        names->names[names->count++] = name;
+}
+
+static bool refuse_option(const char *name, struct error *error)
+{
+    struct names names = {.names = {"force", "quiet"}, .count = 2};
+    char asked[NAME_SIZE], nearest_flag[NAME_SIZE];
+    conversion_options_describe(add_name, &names);
+    text_copy(asked, sizeof asked, name);
+    replace_all(asked, '-', '_');
+    const char *nearest = text_nearest(asked, names.names);
+    if (nearest == NULL || strcmp(nearest, asked) == 0)
+        return error_set(error, ERROR_BAD_INPUT, "there is no option --%s", name);
+    text_copy(nearest_flag, sizeof nearest_flag, nearest);
+    replace_all(nearest_flag, '_', '-');
+    return error_set(error, ERROR_BAD_INPUT, "there is no option --%s; did you mean --%s?", name,
+                     nearest_flag);
+}
+
 /* "--bitrate-kbps 64" or "--bitrate-kbps=64"; *index moves on to the value. */
 static bool take_option(struct conversion_options *options, char **arguments, int *index,
                         struct error *error)
 {
     const char *argument = arguments[*index];
     const char *flag = argument + strlen("--");
-    char name[64];
+    char name[NAME_SIZE];
     size_t size = strcspn(flag, "=");
     if (!text_starts_with(argument, "--") || size >= sizeof name)
         return error_set(error, ERROR_BAD_INPUT, "there is no option %.80s", argument);
     memcpy(name, flag, size);
     name[size] = '\0';
     if (!conversion_options_is_name(name) || !is_ours(name))
-        return error_set(error, ERROR_BAD_INPUT, "there is no option --%s", name);
+        return refuse_option(name, error);
     const char *value = flag[size] == '=' ? flag + size + 1 : arguments[++*index];
     if (value == NULL)
         return error_set(error, ERROR_BAD_INPUT, "--%s needs a value", name);
@@ -136,8 +176,13 @@ static bool choose_output(struct convert_request *request, const char *output, s
     bool is_pipe = strcmp(request->input, "-") == 0;
     if (output == NULL && !is_pipe)
         return name_output(request, "", error);
-    if (output != NULL && !is_pipe && is_folder(output))
+    if (output != NULL && is_folder(output)) {
+        if (is_pipe)
+            return error_set(error, ERROR_BAD_INPUT,
+                             "%.150s is a folder, and standard input has no name: name the MP3",
+                             output);
         return name_output(request, output, error);
+    }
     return file_path(request->output, error, "%s", output != NULL ? output : "-");
 }
 

@@ -28,6 +28,7 @@ struct convert_input {
 static bool open_path(struct convert_input *input, const char *path, struct error *error)
 {
     bool is_standard = strcmp(path, "-") == 0;
+    const char *name = is_standard ? "standard input" : path;
     if (is_standard && isatty(STDIN_FILENO))
         return error_set(error, ERROR_BAD_INPUT,
                          "standard input is a terminal: name a file, or pipe one in");
@@ -36,11 +37,11 @@ static bool open_path(struct convert_input *input, const char *path, struct erro
     input->fd = is_standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
                             : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (input->fd < 0)
-        return error_set_errno(error, errno, "%s", path);
+        return error_set_errno(error, errno, "%s", name);
     if (fstat(input->fd, &input->status) != 0)
-        return error_set_errno(error, errno, "%s", path);
+        return error_set_errno(error, errno, "%s", name);
     if (S_ISDIR(input->status.st_mode))
-        return error_set(error, ERROR_BAD_INPUT, "%s is a folder", path);
+        return error_set(error, ERROR_BAD_INPUT, "%s is a folder", name);
     off_t at = is_standard ? lseek(input->fd, 0, SEEK_CUR) : 0;
     input->first = at > 0 ? (uint64_t)at : 0;
     return true;

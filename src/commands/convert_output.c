@@ -81,6 +81,11 @@ static int open_interruptibly(const char *path)
     return fd;
 }
 
+static const char *name_of(const struct convert_output *output)
+{
+    return strcmp(output->path, "-") == 0 ? "standard output" : output->path;
+}
+
 static bool open_stream(struct convert_output *output, struct error *error)
 {
     bool is_standard = strcmp(output->path, "-") == 0;
@@ -90,7 +95,7 @@ static bool open_stream(struct convert_output *output, struct error *error)
     output->stream_fd =
         is_standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_interruptibly(output->path);
     if (output->stream_fd < 0)
-        return error_set_errno(error, errno, "%s", output->path);
+        return error_set_errno(error, errno, "%s", name_of(output));
     return temporary_open(&output->fd, error);
 }
 
@@ -99,11 +104,14 @@ static bool open_any(struct convert_output *output, struct error *error)
     struct stat status;
     if (strcmp(output->path, "-") == 0)
         return open_stream(output, error);
-    if (stat(output->path, &status) != 0)
+    if (lstat(output->path, &status) != 0)
         return open_file(output, error);
+    struct stat target;
+    if (stat(output->path, &target) == 0) /* else it is a link that leads nowhere, but is there */
+        status = target;
     if (S_ISDIR(status.st_mode))
         return error_set(error, ERROR_BAD_INPUT, "%s is a folder", output->path);
-    if (!S_ISREG(status.st_mode))
+    if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode))
         return open_stream(output, error);
     if (!output->is_forced)
         return error_set(error, ERROR_CONFLICT, "%s is there already: --force replaces it",
@@ -132,9 +140,11 @@ bool convert_output_write_at(void *context, uint64_t offset, const void *bytes, 
                              struct error *error)
 {
     struct convert_output *output = context;
-    if (!file_write_at(output->fd, bytes, size, offset, error))
-        return error_prefix(error, "write %.100s", output->path);
-    return true;
+    if (file_write_at(output->fd, bytes, size, offset, error))
+        return true;
+    if (output->stream_fd >= 0)
+        return error_prefix(error, "keep the MP3 in %.100s", temporary_folder());
+    return error_prefix(error, "%.150s", output->path);
 }
 
 static bool copy_to_stream(struct convert_output *output, struct error *error)
@@ -149,7 +159,7 @@ static bool copy_to_stream(struct convert_output *output, struct error *error)
         if (!file_wait(output->stream_fd, POLLOUT, output->cancel_fd, error))
             return false;
         if (!file_write(output->stream_fd, bytes, size, error))
-            return error_prefix(error, "write %.100s", output->path);
+            return error_prefix(error, "%.150s", name_of(output));
     }
 }
 

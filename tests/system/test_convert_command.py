@@ -51,6 +51,17 @@ def test_a_file_that_exists_is_replaced_only_by_force(here):
     assert list(here.path.iterdir()) == [out]
 
 
+def test_a_link_that_leads_nowhere_is_there_already(here):
+    out = here.path / "out.mp3"
+    out.symlink_to("nowhere")
+    result = here.run(media.clip(5), "out.mp3")
+    assert result.returncode == 1 and b"out.mp3 is there already" in result.stderr
+    assert out.is_symlink()
+    assert here.run(media.clip(5), "out.mp3", "--force").returncode == 0
+    assert Mp3(out).samples > 0
+    assert list(here.path.iterdir()) == [out]
+
+
 def test_the_input_is_never_replaced(here):
     source = here.path / "talk.mp3"
     source.write_bytes(here.convert(media.clip(5)).read_bytes())
@@ -104,6 +115,18 @@ def test_a_reader_that_goes_away_is_an_error_and_no_crash(here):
     process.stdout.close()
     assert process.wait(timeout=30) == 1
     assert b"Broken pipe" in process.stderr.read()
+
+
+@pytest.mark.parametrize("closed, arguments, said", [(0, ["-"], "input"), (1, [media.clip, "-"], "output")])
+def test_a_descriptor_that_was_closed_is_an_error_and_no_other_file(here, closed, arguments, said):
+    arguments = [str(part(5)) if callable(part) else part for part in arguments]
+    command = 'exec "$@" 0<&-' if closed == 0 else 'exec "$@" >&-'
+    result = subprocess.run(
+        ["sh", "-c", command, "sh", TAPEDECK, "convert", *arguments],
+        cwd=here.path, stderr=subprocess.PIPE, timeout=20,
+    )
+    assert result.returncode == 1
+    assert said.encode() in result.stderr and b"Bad file descriptor" in result.stderr
 
 
 def test_quiet_says_nothing_but_what_went_wrong(here):
@@ -287,6 +310,10 @@ def is_running(pid):
         (["a", ""], b"a file without a name"),
         (["a", "--nothing"], b"there is no option --nothing"),
         (["a", "-x"], b"there is no option -x"),
+        (["a", "--titel", "x"], b"there is no option --titel; did you mean --title?"),
+        (["a", "--bitrate=64"], b"there is no option --bitrate; did you mean --bitrate-kbps?"),
+        (["a", "--quiet=yes"], b"there is no option --quiet\n"),
+        (["-", "."], b". is a folder, and standard input has no name"),
         (["a", "--title"], b"--title needs a value"),
         (["a", "--bitrate-kbps", "7"], b"bitrate_kbps must be"),
         (["a", "--bitrate-kbps=321"], b"bitrate_kbps must be"),
@@ -335,7 +362,13 @@ def test_a_files_name_gives_the_terminal_no_orders(here):
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(here):
     result = here.run(media.clip(5), "/dev/full")
-    assert result.returncode == 1 and b"No space left" in result.stderr
+    assert result.returncode == 1
+    assert result.stderr == b"tapedeck convert: /dev/full: write: No space left on device\n"
+    with open("/dev/full", "wb") as full:
+        command = [TAPEDECK, "convert", media.clip(5), "-"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr == b"tapedeck convert: standard output: write: No space left on device\n"
 
 
 def test_help_names_every_option(here):

@@ -308,6 +308,8 @@ static void a_mistyped_name_finds_its_nearest(void **state)
     assert_string_equal(text_nearest("users", names), "user");
     assert_string_equal(text_nearest("gateway.lisen", names), "gateway.listen");
     assert_string_equal(text_nearest("gatewy.listne", names), "gateway.listen");
+    assert_string_equal(text_nearest("gat", names), "gateway.listen"); /* cut off */
+    assert_null(text_nearest("ga", names));
     assert_null(text_nearest("frobnicate", names));
     assert_null(text_nearest("", names));
     char longer[200];
