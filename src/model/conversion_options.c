@@ -284,7 +284,7 @@ static const struct option_row rows[] = {
         .most = 320,
         .form = "a whole number from 8 to 320",
         .help = "Constant bitrate, 128 if neither this nor vbr_quality is given; one that MPEG "
-                "does not know becomes the next lower.",
+                "does not know at the sample rate becomes the next lower, or the lowest.",
     },
     {
         .name = "vbr_quality",
@@ -337,7 +337,7 @@ static const struct option_row rows[] = {
         .type = &decimal_type,
         FIELD(start_us),
         .most_millionths = SECONDS_MAX * MILLION,
-        .form = "a number of seconds from 0 to 360000, like 90 or 12.5",
+        .form = "a number of seconds from 0 to 360000, with at most six decimals, like 90 or 12.5",
         .help = "Where in the video the MP3 begins; at its beginning if not given.",
     },
     {
@@ -346,7 +346,8 @@ static const struct option_row rows[] = {
         FIELD(end_us),
         .least_millionths = 1,
         .most_millionths = SECONDS_MAX * MILLION,
-        .form = "a number of seconds above 0, to 360000, like 90 or 12.5",
+        .form =
+            "a number of seconds above 0, to 360000, with at most six decimals, like 90 or 12.5",
         .help = "Where in the video the MP3 ends; at its end if not given.",
     },
     {
@@ -355,7 +356,7 @@ static const struct option_row rows[] = {
         FIELD(loudness_ulufs),
         .least_millionths = -70 * MILLION,
         .most_millionths = -5 * MILLION,
-        .form = "a number from -70 to -5, like -16",
+        .form = "a number from -70 to -5, with at most six decimals, like -16 or -16.5",
         .help = "Loudness of the MP3 (EBU R128), with peaks limited to -1 dBTP before they are "
                 "encoded; the video's if not given.",
     },
