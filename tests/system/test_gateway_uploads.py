@@ -144,6 +144,21 @@ def test_a_form_that_is_not_right(deck, anna, parts, code):
     wait_for(lambda: not set(deck.records()) - before, what="that nothing is left behind")
 
 
+@pytest.mark.parametrize(
+    "field, words",
+    [
+        (part("comment", b"x" * 5000), 'field "comment" is too long'),
+        (part("genre", b"Jazz\0"), 'field "genre" has a NUL'),
+        (part("n" * 200, b"red"), "a longer name than any option"),
+        (part("bitrate", b"64"), 'no option "bitrate"'),
+    ],
+)
+def test_a_field_that_is_refused_is_named(deck, anna, field, words):
+    before = set(deck.records())
+    assert words in send_form(anna, FILE, field).json()["detail"]
+    wait_for(lambda: not set(deck.records()) - before, what="that nothing is left behind")
+
+
 @pytest.mark.parametrize("before, after", [(3 << 20, 0), (0, 3 << 20)])
 def test_a_form_has_little_beside_its_file(deck, anna, before, after):
     records = set(deck.records())

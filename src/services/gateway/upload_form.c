@@ -22,6 +22,13 @@ static bool begin_file(struct upload *upload, const struct multipart_part *part)
     return true;
 }
 
+static bool refuse_field(struct upload *upload, const char *complaint)
+{
+    char detail[sizeof upload->field_name + 80];
+    snprintf(detail, sizeof detail, "The form's field \"%s\" %s.", upload->field_name, complaint);
+    return gateway_refuse(upload->request, &FAILURE_OPTION_OUT_OF_RANGE, detail);
+}
+
 static bool begin_part(void *context, const struct multipart_part *part)
 {
     struct upload *upload = context;
@@ -30,7 +37,8 @@ static bool begin_part(void *context, const struct multipart_part *part)
     upload->is_in_file = false;
     buffer_clear(&upload->field_value);
     if (strlen(part->name) >= sizeof upload->field_name)
-        return gateway_refuse(upload->request, &FAILURE_UNKNOWN_OPTION, NULL);
+        return gateway_refuse(upload->request, &FAILURE_UNKNOWN_OPTION,
+                              "A field of the form has a longer name than any option.");
     snprintf(upload->field_name, sizeof upload->field_name, "%s", part->name);
     return true;
 }
@@ -41,8 +49,7 @@ static bool take_data(void *context, const void *bytes, size_t size)
     if (upload->is_in_file)
         return upload_write(upload, bytes, size);
     return buffer_append(&upload->field_value, bytes, size, NULL) ||
-           gateway_refuse(upload->request, &FAILURE_OPTION_OUT_OF_RANGE,
-                          "A field of the form is too long.");
+           refuse_field(upload, "is too long");
 }
 
 static bool end_part(void *context)
@@ -55,8 +62,7 @@ static bool end_part(void *context)
     }
     const char *value = buffer_text(&upload->field_value);
     if (strlen(value) != upload->field_value.size)
-        return gateway_refuse(upload->request, &FAILURE_OPTION_OUT_OF_RANGE,
-                              "A field of the form has a NUL in it.");
+        return refuse_field(upload, "has a NUL in it");
     if (strcmp(upload->field_name, "name") == 0) {
         upload->has_name_field = true;
         if (!upload->wish.has_name)
