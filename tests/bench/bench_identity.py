@@ -164,7 +164,7 @@ def judge(cases, is_short):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/bench identity", description=__doc__)
     parser.add_argument("--rate", type=int, action="append", help="only these sample rates, in Hz")
     parser.add_argument("--sound", action="append", help="only these kinds of sound, or steps (not among all)")
     parser.add_argument("--every", type=int, default=1, help="only every n-th bitrate")

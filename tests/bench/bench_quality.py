@@ -294,7 +294,7 @@ def judge(cases):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/bench quality", description=__doc__)
     parser.add_argument("--rate", type=int, action="append", help="only these sample rates, in Hz")
     parser.add_argument("--sound", action="append", help="only these kinds of sound")
     parser.add_argument("--quality", action="append", help="only these: v0 to v9, or kb/s")
