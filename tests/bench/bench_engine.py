@@ -41,10 +41,10 @@ def convert(source, output, *wishes, looks=True):
     return run([TAPEDECK, "convert", "--quiet", *wishes, source, output], looks)
 
 
-def encode_by_ffmpeg(source, output, *wishes):
+def encode_by_ffmpeg(source, output, *wishes, looks=True):
     output.unlink(missing_ok=True)
     command = ["ffmpeg", "-v", "error", "-i", source, "-vn", "-c:a", "libmp3lame"]
-    return run([*command, *wishes, output])
+    return run([*command, *wishes, output], looks)
 
 
 def medians(runs):
@@ -61,18 +61,20 @@ def speed(source, folder):
     for name, ours, theirs in SETTINGS:
         mine, others = [], []
         for _ in range(ROUNDS):
-            mine.append(convert(source, folder / "a.mp3", *ours))
-            others.append(encode_by_ffmpeg(source, folder / "b.mp3", *theirs))
-        wall, cpu, worker, together, _ = medians(mine)
-        other_wall, other_cpu, _, other_peak, _ = medians(others)
-        ratios[name] = wall / other_wall, cpu / other_cpu, max(max(taken.one_mib, taken.all_mib) for taken in mine)
+            mine.append(convert(source, folder / "a.mp3", *ours, looks=False))
+            others.append(encode_by_ffmpeg(source, folder / "b.mp3", *theirs, looks=False))
+        wall, cpu, *_ = medians(mine)
+        other_wall, other_cpu, *_ = medians(others)
+        seen = convert(source, folder / "a.mp3", *ours)
+        other_seen = encode_by_ffmpeg(source, folder / "b.mp3", *theirs)
+        ratios[name] = wall / other_wall, cpu / other_cpu, max(seen.one_mib, seen.all_mib)
         rows.append(
             (name, f"{wall:.2f}", f"{other_wall:.2f}", f"{ratios[name][0]:.3f}", f"{cpu:.2f}",
-             f"{other_cpu:.2f}", f"{ratios[name][1]:.3f}", f"{worker:.1f}", f"{together:.1f}",
-             f"{other_peak:.1f}", spread(taken.seconds for taken in mine),
+             f"{other_cpu:.2f}", f"{ratios[name][1]:.3f}", f"{seen.one_mib:.1f}", f"{seen.all_mib:.1f}",
+             f"{other_seen.one_mib:.1f}", spread(taken.seconds for taken in mine),
              spread(taken.seconds for taken in others))
         )
-    print(f"  {MINUTES} minutes of AAC in MP4, median of {ROUNDS}, {os.cpu_count()} cores")
+    print(f"  {MINUTES} minutes of AAC in MP4, median of {ROUNDS}, {os.cpu_count()} cores; memory in a run of its own")
     table(rows)
     for name, wall_most in WALL_RATIO_MOST.items():
         wall, cpu, peak = ratios[name]

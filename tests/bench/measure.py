@@ -46,7 +46,7 @@ def proportional_mib(pid):
 
 
 def run(command, looks=True):
-    """Looking at memory wakes us twenty times a second, which short commands are better off without."""
+    """Looking at memory takes time twenty times a second, which is not for runs that are timed."""
     one, together, own = 0.0, 0.0, 0.0
     begin = time.monotonic()
     process = subprocess.Popen(
