@@ -3,6 +3,7 @@
 import json
 import time
 
+import usage
 from cluster import SERVICES, STORES, Client, Load, Mails, make_video, table, wait_for
 
 SHORT_SECONDS = 5
@@ -134,6 +135,10 @@ def rollout(kubectl, client, told):
     for failure in load.failures[:20]:
         print(f"  {failure}")
     return not load.failures
+
+
+def use(kubectl, client, told):
+    return usage.measure(kubectl, client, told, stream)
 
 
 def converters(kubectl, client, told):

@@ -18,6 +18,7 @@ STORES = ("mongodb", "rabbitmq", "mysql", "mail-sink")
 
 class Kubectl:
     def __init__(self, context):
+        self.context = context
         self.begin = ["kubectl", "--namespace", NAMESPACE]
         if context:
             self.begin += ["--context", context]
@@ -122,15 +123,30 @@ class Client:
         return wait_for(is_told, f"the mail about {conversion}", seconds)
 
 
+class Forward:
+    """`with Forward(…) as address`: host:port on this machine."""
+
+    def __init__(self, kubectl, target, port):
+        self.process = subprocess.Popen(
+            [*kubectl.begin, "port-forward", target, f":{port}"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+        self.address = self.process.stdout.readline().split()[2]
+
+    def __enter__(self):
+        return self.address
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Mails:
     """The mail sink's, by a forwarded port."""
 
     def __init__(self, kubectl):
-        self.process = subprocess.Popen(
-            [*kubectl.begin, "port-forward", "service/mail-sink", ":8025"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )
-        self.url = "http://" + self.process.stdout.readline().split()[2]
+        self.forward = Forward(kubectl, "service/mail-sink", 8025)
+        self.url = f"http://{self.forward.address}"
 
     def count(self, conversion):
         found = requests.get(f"{self.url}/api/v1/messages", params={"limit": 1000}, timeout=30).json()
@@ -140,8 +156,7 @@ class Mails:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
+        self.forward.__exit__()
 
 
 class Load:

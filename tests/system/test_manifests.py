@@ -94,6 +94,14 @@ def test_a_service_is_probed_and_has_time_to_end(name):
     assert pod["terminationGracePeriodSeconds"] > needed
 
 
+def test_a_converter_may_use_what_its_worker_may():
+    """Else the kernel kills it where the worker would have said that a video takes too much."""
+    header = (ROOT / "src/sandbox/confine.h").read_text()
+    worker = int(re.search(r"CONFINE_DATA_SIZE_MAX \(UINT64_C\((\d+)\) << 20\)", header)[1])
+    limit = pod_of("converter")["containers"][0]["resources"]["limits"]["memory"]
+    assert limit.endswith("Gi") and int(limit.removesuffix("Gi")) * 1024 >= worker + 64
+
+
 @pytest.mark.parametrize("name", [*SERVICES, "migrate-TAG"])
 def test_a_variable_is_an_option_and_a_file_of_it_is_mounted(name):
     options = subprocess.run(
@@ -187,3 +195,34 @@ def test_a_signing_key_that_is_made_for_a_cluster_is_one_of_auths(tmp_path):
         assert jwt.get_unverified_header(token)["kid"] == key["kid"]
     finally:
         deck.close()
+
+
+def test_a_cluster_is_not_touched_by_a_backup_that_is_not_whole(tmp_path):
+    key, asked = tmp_path / "key", tmp_path / "asked"
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\necho "$@" >>{asked}\nexit 1\n')
+    kubectl.chmod(0o755)
+    subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
+    recipient = subprocess.run(
+        ["age-keygen", "-y", key], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    for name in ("accounts.sql", "mongodb.archive", "secrets.yaml"):
+        subprocess.run(["age", "--encrypt", "--recipient", recipient, "--output",
+                        tmp_path / f"{name}.age"], input=b"x" * 100_000, check=True)
+
+    def restore():
+        return subprocess.run(
+            [KUBERNETES / "restore", "--identity", key, tmp_path], capture_output=True, text=True,
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        )
+
+    archive = tmp_path / "mongodb.archive.age"
+    archive.write_bytes(archive.read_bytes()[:-1])
+    refused = restore()
+    assert refused.returncode == 1 and "was changed" in refused.stderr
+    assert not asked.exists()
+    (tmp_path / "secrets.yaml.age").unlink()
+    assert restore().returncode == 1 and not asked.exists()
+    for script in ("backup", "restore"):
+        told = subprocess.run([KUBERNETES / script], capture_output=True, text=True)
+        assert told.returncode == 2 and f"deploy/kubernetes/{script}" in told.stderr
