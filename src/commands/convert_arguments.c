@@ -50,11 +50,15 @@ void convert_arguments_print_help(const char *program)
            "      Say nothing unless something goes wrong.\n",
            program);
     conversion_options_describe(print_option, NULL);
-    printf("\nExamples:\n"
-           "  %s talk.mp4\n"
-           "  %s --vbr-quality 2 --title 'Opening' talk.mkv opening.mp3\n"
-           "  curl -s https://example.org/talk.ts | %s - talk.mp3\n",
-           program, program, program);
+    printf(
+        "\nExamples:\n"
+        "  %s talk.mp4\n"
+        "  %s --vbr-quality 2 --title 'Opening' talk.mkv opening.mp3\n"
+        "  curl -s https://example.org/talk.ts | %s - talk.mp3\n"
+        "\n"
+        "Ends with 0 where there is an MP3, also beside a warning; with 1 where it failed; with\n"
+        "2 where it was called wrongly.\n",
+        program, program, program);
 }
 
 struct names {
