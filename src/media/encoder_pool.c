@@ -31,7 +31,7 @@ struct encoder_pool {
     struct encoder_settings encoder;
     struct pcm_ring *ring; /* borrowed */
     uint64_t frame_samples;
-    uint64_t segment_frames;
+    struct segment_plan plan;
     uint64_t period_frames;
     uint64_t kept_blocks; /* behind the slowest encoder, for a lead-in to begin in */
     uint32_t worker_count;
@@ -43,8 +43,9 @@ struct encoder_pool {
     pthread_cond_t changed;
     struct segment *first; /* the one that is read; owned, with all later ones */
     struct segment *last;
-    uint64_t next_read; /* frame */
-    bool has_ended;     /* an encoder got to the end of the sound */
+    uint64_t taken_count; /* segments */
+    uint64_t next_read;   /* frame */
+    bool has_ended;       /* an encoder got to the end of the sound */
     bool is_stopped;
     bool has_failed;
     struct error error;
@@ -65,17 +66,17 @@ static uint64_t kept_blocks(const struct encoder_pool_settings *settings)
                      mp3_frame_samples(settings->encoder.sample_rate_hz));
 }
 
-static uint64_t planned_frames(const struct encoder_pool_settings *settings)
+static struct segment_plan make_plan(const struct encoder_pool_settings *settings)
 {
     uint64_t frames = settings->samples / mp3_frame_samples(settings->encoder.sample_rate_hz);
-    return segment_plan_frames(frames, settings->encoders);
+    return segment_plan_make(frames, settings->encoders);
 }
 
-/* While the first encoder ends its segment, the others are up to a segment each ahead of it. */
 size_t encoder_pool_blocks(const struct encoder_pool_settings *settings)
 {
-    uint64_t ahead = (settings->encoders - 1) * planned_frames(settings);
-    return (size_t)(blocks_of(ahead, mp3_frame_samples(settings->encoder.sample_rate_hz)) +
+    struct segment_plan plan = make_plan(settings);
+    return (size_t)(blocks_of(segment_plan_ahead(&plan),
+                              mp3_frame_samples(settings->encoder.sample_rate_hz)) +
                     kept_blocks(settings) + AHEAD_BLOCKS);
 }
 
@@ -97,7 +98,8 @@ static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_g
         from = pool->last->hand_over;
         begin = segment_plan_begin(from, frames_given, pool->period_frames);
     }
-    struct segment *segment = segment_create(begin, from + pool->segment_frames);
+    uint64_t length = segment_plan_length(&pool->plan, pool->taken_count++, from);
+    struct segment *segment = segment_create(begin, from + length);
     segment->block = begin * pool->frame_samples / PCM_BLOCK_SAMPLES;
     if (pool->last != NULL)
         pool->last->later = segment;
@@ -111,7 +113,7 @@ static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_g
  * only so much that those that wait stay few. */
 static void release_blocks(struct encoder_pool *pool)
 {
-    uint64_t block = blocks_of(pool->next_read + pool->segment_frames, pool->frame_samples);
+    uint64_t block = blocks_of(pool->next_read + pool->plan.longest, pool->frame_samples);
     for (uint32_t i = 0; i < pool->worker_count; i++) {
         const struct segment *segment = pool->workers[i].segment;
         if (segment != NULL && segment->block < block)
@@ -127,7 +129,7 @@ static bool try_to_join(struct encoder_pool *pool, struct segment *segment)
 {
     while (!pool->is_stopped && frame_row_end(&segment->row) > segment->hand_over) {
         if (segment->later == NULL) {
-            segment_extend(segment, pool->segment_frames);
+            segment_extend(segment, pool->plan.longest);
             return false;
         }
         const struct segment *other = segment_at(segment->later, frame_row_end(&segment->row) - 1);
@@ -297,7 +299,7 @@ bool encoder_pool_start(const struct encoder_pool_settings *settings, struct pcm
     pool->encoder = settings->encoder;
     pool->ring = ring;
     pool->frame_samples = mp3_frame_samples(settings->encoder.sample_rate_hz);
-    pool->segment_frames = planned_frames(settings);
+    pool->plan = make_plan(settings);
     pool->period_frames = segment_plan_period_frames(settings->encoder.sample_rate_hz);
     pool->kept_blocks = kept_blocks(settings);
     pool->worker_count = settings->encoders;

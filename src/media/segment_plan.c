@@ -7,14 +7,55 @@ static uint64_t divide_up(uint64_t number, uint64_t by)
     return number / by + (number % by != 0 ? 1 : 0);
 }
 
-uint64_t segment_plan_frames(uint64_t frames, uint32_t encoders)
+static uint64_t at_least(uint64_t number, uint64_t least)
 {
-    if (frames == 0)
-        return SEGMENT_FRAMES_MAX;
-    /* As many for each, or some would have nothing to do while others encode the last. */
-    uint64_t segments = divide_up(frames, (uint64_t)encoders * SEGMENT_FRAMES_MAX) * encoders;
-    uint64_t fair = divide_up(frames, segments);
-    return fair < SEGMENT_FRAMES_MIN ? SEGMENT_FRAMES_MIN : fair;
+    return number < least ? least : number;
+}
+
+struct segment_plan segment_plan_make(uint64_t frames, uint32_t encoders)
+{
+    struct segment_plan plan = {.frames = frames, .encoders = encoders};
+    uint64_t share = divide_up(frames, encoders);
+    plan.is_staggered = encoders > 1 && (frames == 0 || share > SEGMENT_FRAMES_HELD);
+    if (!plan.is_staggered) {
+        plan.longest = encoders == 1 ? SEGMENT_FRAMES_HELD : at_least(share, SEGMENT_FRAMES_MIN);
+        return plan;
+    }
+    /* Then segment_plan_ahead() is SEGMENT_FRAMES_HELD for each encoder but one. */
+    uint64_t most = (uint64_t)SEGMENT_FRAMES_HELD * encoders / (encoders - 1);
+    plan.longest = frames == 0 ? most : divide_up(share, divide_up(share, most));
+    return plan;
+}
+
+/* As the first segments take 1, 2, 3… steps, the last ones do, seen from the end. */
+static uint64_t steps_to_the_end(const struct segment_plan *plan, uint64_t frames_left)
+{
+    uint64_t steps = 1;
+    while (steps < plan->encoders &&
+           steps * (steps + 1) / 2 * plan->longest < frames_left * plan->encoders)
+        steps++;
+    return steps;
+}
+
+uint64_t segment_plan_length(const struct segment_plan *plan, uint64_t number, uint64_t from)
+{
+    if (!plan->is_staggered)
+        return plan->longest;
+    uint64_t steps = number < plan->encoders ? number + 1 : plan->encoders;
+    if (from < plan->frames) {
+        uint64_t last_steps = steps_to_the_end(plan, plan->frames - from);
+        steps = steps < last_steps ? steps : last_steps;
+    }
+    return at_least(divide_up(plan->longest * steps, plan->encoders), SEGMENT_FRAMES_MIN);
+}
+
+uint64_t segment_plan_ahead(const struct segment_plan *plan)
+{
+    uint64_t others = plan->encoders - 1;
+    if (!plan->is_staggered)
+        return others * plan->longest;
+    /* One step less than a segment for each of them. */
+    return divide_up(others * others * plan->longest, plan->encoders);
 }
 
 uint64_t segment_plan_period_frames(uint32_t sample_rate_hz)

@@ -37,7 +37,7 @@ MODEL_ERROR_MOST = 0.1
 
 # As in media/segment_plan.h and media/encoder_pool.c, in frames of 1152 samples at 44.1 kHz.
 FRAME_S = 1152 / 44100
-SEGMENT_MOST, SEGMENT_LEAST = 1568, 392
+SEGMENT_HELD, SEGMENT_LEAST = 1344, 392
 LEAD_IN = 98 + 49 // 2  # to be in step, half a period more
 AHEAD = 16 * 8
 STEP_S = 0.002
@@ -90,9 +90,35 @@ def speed_of_instructions(source, folder, counted):
 # ---- The model ----
 
 
-def segment_frames(frames, encoders):
-    segments = -(-frames // (encoders * SEGMENT_MOST)) * encoders
-    return max(-(-frames // segments), SEGMENT_LEAST)
+class Plan:
+    """Of segments, as media/segment_plan.c makes it."""
+
+    def __init__(self, frames, encoders):
+        self.frames, self.encoders = frames, encoders
+        share = -(-frames // encoders)
+        self.is_staggered = encoders > 1 and share > SEGMENT_HELD
+        if self.is_staggered:
+            most = SEGMENT_HELD * encoders // (encoders - 1)
+            self.longest = -(-share // -(-share // most))
+            self.ahead = -(-self.longest * (encoders - 1) ** 2 // encoders)
+        else:
+            self.longest = max(share, SEGMENT_LEAST) if encoders > 1 else frames
+            self.ahead = (encoders - 1) * self.longest
+
+    def end(self, number, begin):
+        steps = self.encoders
+        if self.is_staggered:
+            left = (self.frames - begin) * self.encoders
+            steps = min(number + 1, next((steps for steps in range(1, self.encoders)
+                                          if steps * (steps + 1) // 2 * self.longest >= left), self.encoders))
+        length = max(-(-self.longest * steps // self.encoders), SEGMENT_LEAST)
+        return min(begin + length, self.frames)
+
+    def count(self):
+        number = end = 0
+        while end < self.frames:
+            number, end = number + 1, self.end(number, end)
+        return number
 
 
 def share_out(wishes, whole):
@@ -119,10 +145,10 @@ class Model:
     def __init__(self, costs, frames, run_on, core_count):
         self.costs, self.frames, self.run_on, self.cores = costs, frames, run_on, core_count
         self.encoders = [Encoder() for _ in range(min(core_count, ENCODERS_MOST))]
-        self.segment = segment_frames(frames, len(self.encoders))
-        self.taken = 0  # all segments before this frame
+        self.plan = Plan(frames, len(self.encoders))
+        self.taken = self.taken_count = 0  # all segments before this frame, and how many
         self.decoded = self.written = self.carried = 0.0
-        self.room = (len(self.encoders) - 1) * self.segment + AHEAD  # besides what is kept for lead-ins
+        self.room = self.plan.ahead + AHEAD  # besides what is kept for lead-ins
 
     def busy(self):
         return [encoder for encoder in self.encoders if encoder.at is not None]
@@ -131,12 +157,13 @@ class Model:
         for encoder in self.encoders:
             if encoder.at is not None and encoder.at >= encoder.end - 1e-6:
                 if encoder.end < self.frames and self.taken <= encoder.end - self.run_on:
-                    self.taken = min(self.taken + self.segment, self.frames)
+                    self.taken = min(self.taken + self.plan.longest, self.frames)
                     encoder.end = self.end_of(self.taken)
                 else:
                     encoder.at = None
             if encoder.at is None and self.taken < self.frames:
-                begin, self.taken = self.taken, min(self.taken + self.segment, self.frames)
+                begin, self.taken = self.taken, self.plan.end(self.taken_count, self.taken)
+                self.taken_count += 1
                 encoder.take(begin, self.end_of(self.taken), LEAD_IN if begin else 0)
 
     def end_of(self, frame):
@@ -192,13 +219,13 @@ def tell_costs(counted, costs):
 
 def tell_waste(source, folder):
     """Returns frames, and how many a join takes besides the lead-in."""
-    rows = [("encoders", "segment, frames", "needed", "encoded", "more", "a join")]
+    rows = [("encoders", "longest segment, frames", "needed", "encoded", "more", "a join")]
     for encoders in sorted({min(count, ENCODERS_MOST) for count in CORES}):
         frames, encoded = encode(source, folder, encoders)
-        segment = segment_frames(frames, encoders)
-        joins = -(-frames // segment) - 1 if encoders > 1 else 0
+        plan = Plan(frames, encoders)
+        joins = plan.count() - 1
         of_a_join = (encoded - frames) / joins if joins else 0
-        rows.append((encoders, segment if joins else "–", frames, encoded, f"{encoded / frames - 1:.1%}",
+        rows.append((encoders, plan.longest if joins else "–", frames, encoded, f"{encoded / frames - 1:.1%}",
                      f"{of_a_join:.0f}" if joins else "–"))
         if joins:
             run_on = max(0, of_a_join - LEAD_IN)

@@ -90,6 +90,20 @@ static void several_encoders_make_what_one_makes(void **state)
     }
 }
 
+static void staggered_encoders_make_what_one_makes(void **state)
+{
+    (void)state;
+    static const struct encoder_pool_settings all_settings[] = {
+        {{.sample_rate_hz = 8000, .channels = 1, .bitrate_kbps = 16}, 2, 3000 * 576},
+        {{.sample_rate_hz = 22050, .channels = 2, .bitrate_kbps = 64}, 3, 0},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        const struct encoder_pool_settings *settings = &all_settings[i];
+        heard_make(&heard, settings->encoder.sample_rate_hz, 3000 * 576, SOUND_IN_TURN);
+        assert_int_equal(compare_with_one(settings), 2);
+    }
+}
+
 /* At 64 kb/s and 32 kHz, the lead-in alone is not always enough. */
 static void an_encoder_goes_on_until_the_next_one_makes_the_same(void **state)
 {
@@ -255,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_encoders_make_what_one_makes),
+        cmocka_unit_test(staggered_encoders_make_what_one_makes),
         cmocka_unit_test(an_encoder_goes_on_until_the_next_one_makes_the_same),
         cmocka_unit_test(joins_are_told_of_as_frames_are_read),
         cmocka_unit_test(sound_of_any_length_is_encoded),
