@@ -61,8 +61,7 @@ static uint64_t kept_blocks(const struct encoder_pool_settings *settings)
 {
     if (settings->encoders == 1)
         return 0;
-    uint64_t period = segment_plan_period_frames(settings->encoder.sample_rate_hz);
-    return blocks_of(SEGMENT_LEAD_IN_FRAMES + period + LATENCY_FRAMES,
+    return blocks_of(SEGMENT_LEAD_IN_FRAMES + LATENCY_FRAMES,
                      mp3_frame_samples(settings->encoder.sample_rate_hz));
 }
 
@@ -95,8 +94,9 @@ static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_g
 {
     uint64_t begin = 0, from = 0;
     if (pool->last != NULL) {
-        from = pool->last->hand_over;
-        begin = segment_plan_begin(from, frames_given, pool->period_frames);
+        from = segment_plan_take_over(pool->last->hand_over, frames_given, pool->period_frames);
+        segment_extend(pool->last, from - pool->last->hand_over);
+        begin = from - SEGMENT_LEAD_IN_FRAMES;
     }
     uint64_t length = segment_plan_length(&pool->plan, pool->taken_count++, from);
     struct segment *segment = segment_create(begin, from + length);

@@ -15,15 +15,18 @@ static uint64_t at_least(uint64_t number, uint64_t least)
 struct segment_plan segment_plan_make(uint64_t frames, uint32_t encoders)
 {
     struct segment_plan plan = {.frames = frames, .encoders = encoders};
-    uint64_t share = divide_up(frames, encoders);
-    plan.is_staggered = encoders > 1 && (frames == 0 || share > SEGMENT_FRAMES_HELD);
-    if (!plan.is_staggered) {
-        plan.longest = encoders == 1 ? SEGMENT_FRAMES_HELD : at_least(share, SEGMENT_FRAMES_MIN);
+    if (encoders == 1) {
+        plan.longest = SEGMENT_FRAMES_HELD;
         return plan;
     }
     /* Then segment_plan_ahead() is SEGMENT_FRAMES_HELD for each encoder but one. */
-    uint64_t most = (uint64_t)SEGMENT_FRAMES_HELD * encoders / (encoders - 1);
-    plan.longest = frames == 0 ? most : divide_up(share, divide_up(share, most));
+    uint64_t staggered = (uint64_t)SEGMENT_FRAMES_HELD * encoders / (encoders - 1);
+    uint64_t share = divide_up(frames, encoders);
+    uint64_t rounds = divide_up(share, SEGMENT_FRAMES_HELD);
+    plan.is_staggered = frames == 0 || divide_up(share, staggered) < rounds;
+    if (plan.is_staggered)
+        rounds = divide_up(share, staggered);
+    plan.longest = frames == 0 ? staggered : at_least(divide_up(share, rounds), SEGMENT_FRAMES_MIN);
     return plan;
 }
 
@@ -64,11 +67,11 @@ uint64_t segment_plan_period_frames(uint32_t sample_rate_hz)
     return sample_rate_hz % 11025 == 0 ? 49 : 1;
 }
 
-uint64_t segment_plan_begin(uint64_t frame, uint64_t frames_done, uint64_t period_frames)
+uint64_t segment_plan_take_over(uint64_t frame, uint64_t frames_done, uint64_t period_frames)
 {
-    assert(frame >= SEGMENT_LEAD_IN_FRAMES + period_frames);
-    uint64_t latest = frame - SEGMENT_LEAD_IN_FRAMES;
-    uint64_t ahead =
-        (latest % period_frames + period_frames - frames_done % period_frames) % period_frames;
-    return latest - ahead;
+    assert(frame >= SEGMENT_FRAMES_MIN);
+    uint64_t begin = frame - SEGMENT_LEAD_IN_FRAMES;
+    uint64_t later =
+        (frames_done % period_frames + period_frames - begin % period_frames) % period_frames;
+    return frame + later;
 }

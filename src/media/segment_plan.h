@@ -20,12 +20,12 @@
 
 /* So many frames in a row are equal before the earlier encoder hands over. */
 #define SEGMENT_EVIDENCE_FRAMES 50
-/* At least so many frames before the hand-over an encoder begins. */
+/* So many frames before the hand-over an encoder begins. */
 #define SEGMENT_LEAD_IN_FRAMES 98
 /* The lead-in is work done twice, so a segment is not shorter. */
 #define SEGMENT_FRAMES_MIN 392
 /* Sound is held for as many frames for each encoder but one, which bounds how long segments are. */
-#define SEGMENT_FRAMES_HELD 1344
+#define SEGMENT_FRAMES_HELD 1470
 
 /* Encoders that began side by side would be a whole segment apart from one another, and the sound
  * between the first and the last is what has to be held. So they are staggered: the first segments
@@ -35,7 +35,8 @@
  *     A   ────┤         ├─────────┤         ├────┤
  *     B       ├─────────┤         ├─────────┤
  *
- * Where one segment for each is not too long, there are no more than that. */
+ * So there is one for each encoder more, and where segments do not become so much longer by it that
+ * there are fewer of them, all are as long. */
 struct segment_plan {
     uint64_t frames; /* of all, about; 0: nobody knows */
     uint32_t encoders;
@@ -57,7 +58,7 @@ uint64_t segment_plan_ahead(const struct segment_plan *plan);
  * must stand in that period where the whole MP3 stands. */
 uint64_t segment_plan_period_frames(uint32_t sample_rate_hz);
 
-/* The frame at which an encoder begins that takes over at `frame`: a lead-in earlier, and in step
- * with the period. `frames_done` is what that encoder was given before. `frame` is at least
+/* The first frame from `frame` on at which an encoder can take over that was given `frames_done`
+ * before: it begins SEGMENT_LEAD_IN_FRAMES earlier, in step with the period. `frame` is at least
  * SEGMENT_FRAMES_MIN. */
-uint64_t segment_plan_begin(uint64_t frame, uint64_t frames_done, uint64_t period_frames);
+uint64_t segment_plan_take_over(uint64_t frame, uint64_t frames_done, uint64_t period_frames);

@@ -37,8 +37,8 @@ MODEL_ERROR_MOST = 0.1
 
 # As in media/segment_plan.h and media/encoder_pool.c, in frames of 1152 samples at 44.1 kHz.
 FRAME_S = 1152 / 44100
-SEGMENT_HELD, SEGMENT_LEAST = 1344, 392
-LEAD_IN = 98 + 49 // 2  # to be in step, half a period more
+SEGMENT_HELD, SEGMENT_LEAST = 1470, 392
+LEAD_IN = 98
 AHEAD = 16 * 8
 STEP_S = 0.002
 
@@ -96,14 +96,13 @@ class Plan:
     def __init__(self, frames, encoders):
         self.frames, self.encoders = frames, encoders
         share = -(-frames // encoders)
-        self.is_staggered = encoders > 1 and share > SEGMENT_HELD
+        rounds = -(-share // SEGMENT_HELD)
+        staggered = -(-share // (SEGMENT_HELD * encoders // (encoders - 1))) if encoders > 1 else rounds
+        self.is_staggered = staggered < rounds
+        self.longest = max(-(-share // staggered), SEGMENT_LEAST) if encoders > 1 else frames
+        self.ahead = (encoders - 1) * self.longest
         if self.is_staggered:
-            most = SEGMENT_HELD * encoders // (encoders - 1)
-            self.longest = -(-share // -(-share // most))
             self.ahead = -(-self.longest * (encoders - 1) ** 2 // encoders)
-        else:
-            self.longest = max(share, SEGMENT_LEAST) if encoders > 1 else frames
-            self.ahead = (encoders - 1) * self.longest
 
     def end(self, number, begin):
         steps = self.encoders

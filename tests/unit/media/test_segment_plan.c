@@ -84,7 +84,7 @@ static void encoders_make_as_much_and_stay_together(void **state)
 {
     (void)state;
     for (uint32_t encoders = 2; encoders <= 16; encoders++)
-        for (uint64_t frames = 16 * SEGMENT_FRAMES_HELD; frames < 1000000; frames += 997) {
+        for (uint64_t frames = 16 * SEGMENT_FRAMES_MIN; frames < 1000000; frames += 997) {
             struct segment_plan plan = segment_plan_make(frames, encoders);
             assert_in_range(plan.longest, SEGMENT_FRAMES_MIN, 2 * SEGMENT_FRAMES_HELD);
             assert_in_range(segment_plan_ahead(&plan), 0,
@@ -110,15 +110,15 @@ static void the_period_is_that_of_the_padding(void **state)
         assert_int_equal(segment_plan_period_frames(padded[i]), 49);
 }
 
-static void an_encoder_begins_a_lead_in_early_and_in_step(void **state)
+static void an_encoder_takes_over_where_it_began_in_step(void **state)
 {
     (void)state;
     for (uint64_t frame = SEGMENT_FRAMES_MIN; frame < SEGMENT_FRAMES_MIN + 100; frame++) {
-        assert_int_equal(segment_plan_begin(frame, 12345, 1), frame - SEGMENT_LEAD_IN_FRAMES);
+        assert_int_equal(segment_plan_take_over(frame, 12345, 1), frame);
         for (uint64_t done = 0; done < 200; done += 7) {
-            uint64_t begin = segment_plan_begin(frame, done, 49);
-            assert_int_equal(begin % 49, done % 49);
-            assert_in_range(frame - begin, SEGMENT_LEAD_IN_FRAMES, SEGMENT_LEAD_IN_FRAMES + 48);
+            uint64_t from = segment_plan_take_over(frame, done, 49);
+            assert_int_equal((from - SEGMENT_LEAD_IN_FRAMES) % 49, done % 49);
+            assert_in_range(from, frame, frame + 48);
         }
     }
 }
@@ -131,7 +131,7 @@ int main(void)
         cmocka_unit_test(sound_of_unknown_length_is_staggered_at_its_beginning),
         cmocka_unit_test(encoders_make_as_much_and_stay_together),
         cmocka_unit_test(the_period_is_that_of_the_padding),
-        cmocka_unit_test(an_encoder_begins_a_lead_in_early_and_in_step),
+        cmocka_unit_test(an_encoder_takes_over_where_it_began_in_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
