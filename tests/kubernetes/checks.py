@@ -4,7 +4,7 @@ import json
 import time
 
 import usage
-from cluster import SERVICES, STORES, Client, Load, Mails, make_video, table, wait_for
+from cluster import SERVICES, STORES, Client, Load, Mails, make_video, own_account, table, wait_for
 
 SHORT_SECONDS = 5
 
@@ -88,10 +88,11 @@ def pods(kubectl, client, told):
 def stream(kubectl, client):
     """Uploads, questions and downloads, by connections that are kept and by fresh ones."""
     video = make_video(SHORT_SECONDS)
+    client = Client(kubectl, client.address, own_account(kubectl))
     conversion = client.upload(video, notify="none")
     wait_for(lambda: client.get(conversion)["state"] == "done", "a first conversion", 120)
     load = Load()
-    kept = Client(kubectl, client.address)
+    kept = Client(kubectl, client.address, client.account)
 
     def fresh():
         one = Client.__new__(Client)

@@ -4,12 +4,12 @@ import re
 import threading
 import time
 
-from cluster import SERVICES, STORES, Client, make_video, table
+from cluster import SERVICES, STORES, Client, make_video, own_account, table
 
 MEBI = 1 << 20
 LOAD_SECONDS = 120
 LOGINS_AT_ONCE = 2
-LARGE_SECONDS = 14400  # some 115 MB
+LARGE_SECONDS = 3600  # some 30 MB
 METRICS = {
     "container_cpu_usage_seconds_total": "cpu",
     "container_memory_working_set_bytes": "working",
@@ -37,7 +37,8 @@ class Watch:
 
     def __init__(self, kubectl):
         self.kubectl = kubectl
-        self.first, self.last, self.most = {}, {}, {}
+        self.last, self.most = {}, {}
+        self.cpu, self.seconds = {}, {}
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -52,36 +53,33 @@ class Watch:
             if what != "cpu":
                 self.most[container, what] = max(self.most.get((container, what), 0), value)
                 continue
-            key = container, pod
-            self.first.setdefault(key, (value, at))
-            before, then = self.last.get(key, (value, at))
-            if at > then:
+            before, then = self.last.get((container, pod), (value, at))
+            self.last[container, pod] = value, at
+            # One that was started again counts from nothing.
+            if at > then and value >= before:
+                self.cpu[container] = self.cpu.get(container, 0) + value - before
+                self.seconds[container] = self.seconds.get(container, 0) + at - then
                 rate = (value - before) / (at - then)
                 self.most[container, "cpu"] = max(self.most.get((container, "cpu"), 0), rate)
-                self.last[key] = value, at
-            self.last.setdefault(key, (value, at))
 
     def stop(self):
         self.is_over.set()
         self.thread.join()
 
     def mean_cpu(self, container):
-        rates = [
-            (self.last[key][0] - value) / (self.last[key][1] - at)
-            for key, (value, at) in self.first.items()
-            if key[0] == container and self.last[key][1] > at
-        ]
-        return sum(rates) / len(rates) if rates else 0
+        return self.cpu.get(container, 0) / (self.seconds.get(container) or 1)
 
 
 def add_load(load, kubectl, client, told):
     """Beside the steady stream: long conversions, so that there is always one; large uploads, taken back
     when they are there; people who log in at the same time."""
+    client = Client(kubectl, client.address, own_account(kubectl))
     long, large = make_video(told.seconds), make_video(LARGE_SECONDS)
 
     def upload_large():
-        conversion = Client(kubectl, client.address).upload(large, notify="none")
-        client.session.delete(f"{client.address}/v1/conversions/{conversion}", timeout=60)
+        one = Client(kubectl, client.address, client.account)
+        conversion = one.upload(large, notify="none")
+        one.session.delete(f"{one.address}/v1/conversions/{conversion}", timeout=60).raise_for_status()
 
     load.start("upload of a long one", lambda: client.upload(long, notify="none"), 10)
     load.start("large upload", upload_large, 15)
