@@ -323,8 +323,7 @@ void process_occupy_standard_fds(void)
 {
     for (int fd = 0; fd <= 2; fd++)
         if (fcntl(fd, F_GETFD) < 0)
-            /* The lowest free number is this one. What it is opened for is what nobody does to it.
-             */
+            /* The lowest free number is this one; it is opened for what nobody does to it. */
             (void)open("/dev/null", (fd == 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 }
 

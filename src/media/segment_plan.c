@@ -14,19 +14,20 @@ static uint64_t at_least(uint64_t number, uint64_t least)
 
 struct segment_plan segment_plan_make(uint64_t frames, uint32_t encoders)
 {
-    struct segment_plan plan = {.frames = frames, .encoders = encoders};
-    if (encoders == 1) {
-        plan.longest = SEGMENT_FRAMES_HELD;
+    struct segment_plan plan = {
+        .frames = frames, .encoders = encoders, .longest = SEGMENT_FRAMES_HELD};
+    if (encoders == 1)
         return plan;
-    }
     /* Then segment_plan_ahead() is SEGMENT_FRAMES_HELD for each encoder but one. */
     uint64_t staggered = (uint64_t)SEGMENT_FRAMES_HELD * encoders / (encoders - 1);
     uint64_t share = divide_up(frames, encoders);
     uint64_t rounds = divide_up(share, SEGMENT_FRAMES_HELD);
-    plan.is_staggered = frames == 0 || divide_up(share, staggered) < rounds;
-    if (plan.is_staggered)
-        rounds = divide_up(share, staggered);
-    plan.longest = frames == 0 ? staggered : at_least(divide_up(share, rounds), SEGMENT_FRAMES_MIN);
+    uint64_t staggered_rounds = divide_up(share, staggered);
+    plan.is_staggered = frames == 0 || staggered_rounds < rounds;
+    if (frames == 0)
+        plan.longest = staggered;
+    else
+        plan.longest = at_least(divide_up(share, staggered_rounds), SEGMENT_FRAMES_MIN);
     return plan;
 }
 

@@ -35,8 +35,8 @@
  *     A   ────┤         ├─────────┤         ├────┤
  *     B       ├─────────┤         ├─────────┤
  *
- * So there is one for each encoder more, and where segments do not become so much longer by it that
- * there are fewer of them, all are as long. */
+ * That takes one segment more for each encoder but one. Where longer ones do not make up for it,
+ * none is staggered and all are as long. */
 struct segment_plan {
     uint64_t frames; /* of all, about; 0: nobody knows */
     uint32_t encoders;

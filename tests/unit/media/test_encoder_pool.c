@@ -132,16 +132,19 @@ static bool check_join(void *context, const struct encoder_pool_joins *joins)
 static void joins_are_told_of_as_frames_are_read(void **state)
 {
     (void)state;
-    const struct encoder_pool_settings settings = {
-        {.sample_rate_hz = 32000, .channels = 2, .bitrate_kbps = 64}, 3, SHORT_SAMPLES};
-    struct buffer mp3 = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
-    struct encoder_pool_joins joins = {0};
-    struct error error = {0};
-    heard_make(&heard, 32000, 4000 * 1152, SOUND_MUSIC);
-    assert_true(encode_in_pool(&settings, &heard, check_join, &joins, &mp3, &error));
-    assert_true(joins.count >= 5);
-    assert_true(joins.frame < 4000);
-    buffer_finish(&mp3);
+    static const uint32_t rates_hz[] = {32000, 22050}; /* without a period, and with one */
+    for (size_t i = 0; i < 2; i++) {
+        const struct encoder_pool_settings settings = {
+            {.sample_rate_hz = rates_hz[i], .channels = 2, .bitrate_kbps = 64}, 3, SHORT_SAMPLES};
+        struct buffer mp3 = BUFFER_WITH_MAX(STREAM_SIZE_MAX);
+        struct encoder_pool_joins joins = {0};
+        struct error error = {0};
+        heard_make(&heard, rates_hz[i], 4000 * mp3_frame_samples(rates_hz[i]), SOUND_MUSIC);
+        assert_true(encode_in_pool(&settings, &heard, check_join, &joins, &mp3, &error));
+        assert_true(joins.count >= 5);
+        assert_true(joins.frame < 4000);
+        buffer_finish(&mp3);
+    }
 }
 
 /* Around each length at which a segment begins or ends, too. */
