@@ -357,8 +357,8 @@ class CutProxy:
         try:
             while piece := client.recv(65536):
                 if is_prepared and not self.was_cut:
+                    self.was_cut = True  # first: the client may end before this thread goes on
                     client.shutdown(socket.SHUT_RDWR)
-                    self.was_cut = True
                 is_prepared = is_prepared or self.statement in piece
                 server.sendall(piece)
         except OSError:
