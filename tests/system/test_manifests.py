@@ -1,8 +1,11 @@
 """deploy/kubernetes holds together, as far as can be seen without a cluster: tests/kubernetes has one."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 import jwt
 import pytest
@@ -156,6 +159,28 @@ def test_every_secret_that_is_mounted_is_made():
                 secret = source.get("secret", {})
                 wanted = secret.get("name") or secret.get("secretName")
                 assert wanted is None or re.search(rf"secret {wanted}\b", made), wanted
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a PID namespace everywhere")
+def test_a_member_of_mongodb_is_not_held_up_by_its_setup_container():
+    """Linux gives process 1 of a container no signal that it has no handler for."""
+    setup = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", "bash",
+         KUBERNETES / "components/mongodb/setup"],
+        env={**os.environ, "HOSTNAME": "mongodb-1"},
+    )
+    try:
+        children = f"/proc/{setup.pid}/task/{setup.pid}/children"
+        end = time.monotonic() + 10
+        while setup.poll() is None and time.monotonic() < end:
+            with open(children) as listed:
+                for process in listed.read().split():
+                    os.kill(int(process), signal.SIGTERM)
+            time.sleep(0.2)
+        assert setup.poll() == 0
+    finally:
+        setup.kill()
+        setup.wait()
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not here")
