@@ -33,7 +33,8 @@ def prepared(tmp_path_factory):
     deploy = tmp_path_factory.mktemp("compose") / "deploy"
     left_out = shutil.ignore_patterns("secrets", ".env")
     shutil.copytree(DEPLOY / "compose", deploy / "compose", ignore=left_out)
-    shutil.copytree(DEPLOY / "kubernetes", deploy / "kubernetes")
+    for folder in ("kubernetes", "mysql"):
+        shutil.copytree(DEPLOY / folder, deploy / folder)
     subprocess.run([deploy / "compose" / "prepare"], check=True, capture_output=True)
     return deploy
 
