@@ -1,6 +1,6 @@
-# Sourced by what makes Secrets for a cluster. Each is made in the folder $work, which only we can read,
-# and given to kubectl as a file: no secret is an argument, which all users of a machine can see.
-# Needs openssl; runs with the bash of macOS too.
+# Sourced by the scripts that make passwords, keys and certificates: for a cluster, and for Docker Compose.
+# All of them are files in the folder $work, which only we can read. None is ever an argument of a command, since
+# every user of a machine can see those. Needs openssl; runs with the bash of macOS too.
 
 random_password() {
     # 264 bits, and with what checks of passwords want to see.
@@ -74,23 +74,65 @@ rabbitmq_definitions() {
 JSON
 }
 
-# secret NAME FILE...: a Secret of these files, each under its own name.
-secret() {
-    local name=$1 file
-    shift
-    set -- "$@" --
-    while [ "$1" != -- ]; do
-        file=$1
-        shift
-        set -- "$@" "--from-file=$file"
-    done
-    shift
-    kubectl_here create secret generic "$name" "$@" --dry-run=client -o yaml |
+# ---- What a server of components/ and its clients are to know ----
+#
+# Each function makes a folder of $work with the server's name. In it are the server's certificate, its accounts,
+# and `uri`: the address with the password by which the services reach it; `migrate-uri` is the one of `migrate`.
+
+mongodb_secrets() {
+    local password
+    certificate mongodb mongodb-0.mongodb mongodb-1.mongodb mongodb-2.mongodb
+    password=$(random_password)
+    (
+        cd "$work/mongodb"
+        cat server.key >>server.pem
+        openssl rand -base64 756 >keyfile
+        random_password >admin
+        echo "$password" >tapedeck
+        echo "mongodb://tapedeck:$password@mongodb-0.mongodb:27017/?replicaSet=rs0&tls=true&authSource=admin" >uri
+    )
+}
+
+rabbitmq_secrets() {
+    local app migrate
+    certificate rabbitmq
+    app=$(random_password) migrate=$(random_password)
+    rabbitmq_definitions "$app" "$migrate" >"$work/rabbitmq/definitions.json"
+    echo "amqps://tapedeck:$app@rabbitmq:5671/tapedeck" >"$work/rabbitmq/uri"
+    echo "amqps://migrate:$migrate@rabbitmq:5671/tapedeck" >"$work/rabbitmq/migrate-uri"
+}
+
+mysql_secrets() {
+    local role
+    certificate mysql
+    (
+        cd "$work/mysql"
+        for role in app migrate backup; do random_password >"$role"; done
+        echo "mysqls://tapedeck_app:$(cat app)@mysql:3306/tapedeck" >uri
+        echo "mysqls://tapedeck_migrate:$(cat migrate)@mysql:3306/tapedeck" >migrate-uri
+    )
+}
+
+mail_sink_secrets() {
+    certificate mail-sink
+    echo smtp://mail-sink:1025 >"$work/mail-sink/uri"
+}
+
+# ---- Objects of a cluster ----
+
+# make_object KIND NAME FILE...: a Secret or ConfigMap of these files. A key is the file's name, or KEY in KEY=FILE.
+make_object() {
+    local kind=$1 name=$2 file options=()
+    for file in "${@:3}"; do options+=("--from-file=$file"); done
+    # shellcheck disable=SC2086  # `secret generic` are two words
+    kubectl_here create $kind "$name" "${options[@]}" --dry-run=client -o yaml |
         kubectl_here apply --server-side --force-conflicts --field-manager=tapedeck -f - >/dev/null
 }
 
-# config_map NAME FILE
+secret() {
+    make_object "secret generic" "$@"
+}
+
 config_map() {
-    kubectl_here create configmap "$1" "--from-file=$2" --dry-run=client -o yaml |
-        kubectl_here apply --server-side --force-conflicts --field-manager=tapedeck -f - >/dev/null
+    make_object configmap "$@"
 }
