@@ -4,10 +4,6 @@ services='gateway auth converter notifier'
 # where `up` made one. Accounts on servers are the cluster's own, and stay so.
 secrets=(signing-keys login)
 
-value_of() {
-    kubectl_here get secret "$1" -o "jsonpath={.data.$2}" | openssl base64 -d -A
-}
-
 # mysql_account ROLE: $work/ROLE.uri is its address here, as long as the script runs, and $work/ca.pem whose
 # certificate is to be believed.
 mysql_account() {

@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it.
+# Sourced by the scripts beside it and by those of deploy/kubernetes and deploy/k9s.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,13 +14,33 @@ fail() {
     say "$@" >&2
     exit 1
 }
+# The comment that the script begins with.
 usage() {
-    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    sed -n -e '/^# shellcheck/q' -e '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
 kubectl_here() {
     kubectl --context "${context:-$profile}" --namespace "$namespace" "$@"
+}
+
+# take_context OPTION...: for a script that has no other option.
+take_context() {
+    [ $# -ne 0 ] || return 0
+    [ $# -eq 2 ] && [ "$1" = --context ] || usage
+    context=$2
+}
+
+# value_of SECRET KEY
+value_of() {
+    kubectl_here get secret "$1" -o "jsonpath={.data.$2}" | openssl base64 -d -A
+}
+
+# ask POD CONTAINER PATH: what the operations port says. It is asked from inside the pod, since the network
+# policies let nobody else reach it.
+ask() {
+    kubectl_here exec "$1" -c "$2" -- bash -c \
+        'exec 3<>/dev/tcp/127.0.0.1/9090 && printf "GET $0 HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$3" </dev/null
 }
 
 # How to get what is missing; each project's own page has the other ways.
@@ -41,7 +61,7 @@ forwards=''
 forward() {
     local log=$work/forward-$1 i
     : >"$log"
-    # By itself, not as a function in a shell of its own, which would be ended in its place.
+    # Not by kubectl_here: in the background a function runs in a shell of its own, and $! would be that shell's.
     kubectl --context "${context:-$profile}" --namespace "$namespace" port-forward "service/$1" ":$2" \
         >"$log" 2>&1 &
     forwards="$forwards $!"

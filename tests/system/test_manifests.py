@@ -1,5 +1,6 @@
 """deploy/kubernetes holds together, as far as can be seen without a cluster: tests/kubernetes has one."""
 
+import base64
 import os
 import re
 import shutil
@@ -242,6 +243,60 @@ def test_a_cluster_is_not_touched_by_a_backup_that_is_not_whole(tmp_path):
     assert not asked.exists()
     (tmp_path / "secrets.yaml.age").unlink()
     assert restore().returncode == 1 and not asked.exists()
-    for script in ("backup", "restore"):
-        told = subprocess.run([KUBERNETES / script], capture_output=True, text=True)
-        assert told.returncode == 2 and f"deploy/kubernetes/{script}" in told.stderr
+
+
+SCRIPTS = ["compose/prepare", "kubernetes/backup", "kubernetes/restore", "kubernetes/rotate-keys",
+           "minikube/down", "minikube/logs", "minikube/queues", "minikube/status", "minikube/up"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_that_is_called_wrongly_says_how_it_is_called(script):
+    told = subprocess.run([DEPLOY / script, "--nonsense"], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert f"deploy/{script}" in told.stderr and "shellcheck" not in told.stderr
+
+
+def test_queues_are_told_from_what_the_services_say(tmp_path):
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("""#!/bin/bash
+        case "$*" in
+        *exec\\ deploy/converter*) cat <<'END'
+HTTP/1.1 200 OK
+
+# HELP tapedeck_queue_length Messages that wait.
+tapedeck_queue_length{service="converter",queue="video"} 3
+tapedeck_overdue_seconds{service="converter",role="convert"} 12.5
+END
+        ;;
+        *exec\\ deploy/gateway*) echo 'tapedeck_queue_length{service="gateway",queue="video"} 12' ;;
+        *) exit 1 ;;
+        esac
+""")
+    kubectl.chmod(0o755)
+    told = subprocess.run([DEPLOY / "minikube" / "queues"], capture_output=True, text=True,
+                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert told.stdout == "convert  overdue by 12.5 s\nvideo    12 messages wait\n"
+    assert "no notifier answers" in told.stderr and told.returncode == 0
+
+
+def test_a_new_signing_key_joins_those_that_are_still_needed(tmp_path):
+    """The one that was replaced long ago goes, the one that it was replaced by stays."""
+    kept = {"old.key.json": 1_000, "last.key.json": 2_000}
+    kubectl, made = tmp_path / "kubectl", tmp_path / "made"
+    files = {name: base64.b64encode(b'{"created_at_ms":%d000,' % made_at).decode()
+             for name, made_at in kept.items()}
+    rows = "".join(f"{name} {file}\n" for name, file in files.items())
+    kubectl.write_text(f"""#!/bin/bash
+        case "$*" in
+        *"config current-context") echo here ;;
+        *go-template*) printf '%s' '{rows}' ;;
+        *create*) printf '%s\n' "$@" | sed -n 's/^--from-file=//p' | xargs -n 1 basename >{made} ;;
+        esac
+""")
+    kubectl.chmod(0o755)
+    done = subprocess.run([KUBERNETES / "rotate-keys"], capture_output=True, text=True,
+                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert done.returncode == 0, done.stderr
+    names = made.read_text().split()
+    assert "2 signing keys" in done.stdout and len(names) == 2
+    assert "last.key.json" in names and "old.key.json" not in names
