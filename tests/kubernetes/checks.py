@@ -188,7 +188,7 @@ def drain(kubectl, client, told):
     note("cordoned")
     try:
         kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
-                "--timeout=300s", "--pod-selector=app.kubernetes.io/part-of=tapedeck")
+                "--timeout=300s", "--pod-selector=app.kubernetes.io/component=service")
         note("drained: services ended")
         pending = [pod for name in SERVICES for pod in kubectl.pods(name)]
         note(f"{sum(pod['status']['phase'] == 'Pending' for pod in pending)} pods wait for a node")

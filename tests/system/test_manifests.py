@@ -20,6 +20,8 @@ DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 OVERLAYS = ["minikube", "production"]
 SERVICES = ["auth", "converter", "gateway", "notifier"]
+COMPONENTS = {"migrate-TAG": "migration", "mongodb": "database", "mysql": "database",
+              "rabbitmq": "message-broker", "mail-sink": "mail"}
 PRESTOP_SECONDS, CLOSE_SECONDS = 5, 3
 
 
@@ -69,9 +71,21 @@ def test_a_pod_has_no_rights_that_it_does_not_need(name):
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert {"cpu", "memory"} <= set(container["resources"]["requests"])
-        assert "memory" in container["resources"]["limits"]
+        assert set(container["resources"]["requests"]) == {"cpu", "memory", "ephemeral-storage"}
+        # No limit of the CPU: what is free is used.
+        assert set(container["resources"]["limits"]) == {"memory", "ephemeral-storage"}
         assert container["imagePullPolicy"] == "IfNotPresent"
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_pod_says_what_it_is_by_the_recommended_labels(name):
+    """`part-of` is given to all of the base by its kustomization.yaml."""
+    labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"]
+    [common] = yaml.safe_load((KUBERNETES / "base/kustomization.yaml").read_text())["labels"]
+    labels = {**common["pairs"], **labels}
+    assert labels["app.kubernetes.io/name"] == name.removesuffix("-TAG")
+    assert labels["app.kubernetes.io/part-of"] == "tapedeck"
+    assert labels["app.kubernetes.io/component"] == COMPONENTS.get(name, "service")
 
 
 def test_no_name_makes_a_variable_that_is_taken_for_an_option():
