@@ -1,18 +1,19 @@
-# Sourced by backup and restore, after ../minikube/common.sh: the servers of components/, from outside.
+# shellcheck shell=bash disable=SC2034
+# Sourced by backup and restore, after ../minikube/common.sh. How they reach the servers of components/.
 services='gateway auth converter notifier'
-# What a restored system needs besides what is on servers: who signs tokens, and the first account's password
-# where `up` made one. Accounts on servers are the cluster's own, and stay so.
+# The Secrets that a restored system needs: the keys that sign tokens, and the first account's password if `up` made
+# one. The passwords of the servers are not among them, since each cluster has its own.
 secrets=(signing-keys login)
 
-# mysql_account ROLE: $work/ROLE.uri is its address here, as long as the script runs, and $work/ca.pem whose
-# certificate is to be believed.
+# mysql_account ROLE: writes to $work/ROLE.uri how that account reaches MySQL from here as long as the script runs,
+# and to $work/ca.pem the authority that the server's certificate is verified by.
 mysql_account() {
     kubectl_here get configmap authorities -o 'jsonpath={.data.ca\.pem}' >"$work/ca.pem"
-    forward mysql 3306 || fail "kubectl port-forward to MySQL does not work"
+    forward mysql 3306 || fail "kubectl port-forward to MySQL does not work: it says above why"
     echo "mysqls://tapedeck_$1:$(value_of mysql-server "$1")@localhost:${forwarded##*:}/tapedeck" >"$work/$1.uri"
 }
 
-# in_mongodb COMMANDS: in the first member's pod, with $config a file that has the administrator's URI.
+# in_mongodb COMMANDS: runs them in the first member's pod. $config there is a file with the administrator's URI.
 in_mongodb() {
     kubectl_here exec -i mongodb-0 -c mongodb -- bash -euc '
         umask 077

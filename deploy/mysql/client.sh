@@ -1,5 +1,6 @@
-# For backup and restore, which source it: the clients of MariaDB or of MySQL, and an account's URI as
-# the file that they read it from.
+# shellcheck shell=bash disable=SC2034
+# Sourced by backup and restore. Finds the clients of MariaDB or of MySQL, and writes an account's URI to a file
+# that they read, so that its password is no argument.
 
 fail() {
     echo "$(basename "$0"): $*" >&2
@@ -29,7 +30,7 @@ client_file() {
     local uri
     uri=$(cat "$1") || exit
     [[ $uri =~ ^mysqls://([^:@/]+):([^:@/]+)@(\[[0-9A-Fa-f:]+\]|[^:@/]+):([0-9]+)/([a-z0-9]+)$ ]] ||
-        fail "$1: not a URI as \`secure\` writes it"
+        fail "$1 has no URI such as \`secure\` writes: mysqls://USER:PASSWORD@HOST:PORT/DATABASE"
     database=${BASH_REMATCH[5]} options=$work/client.cnf
     local host=${BASH_REMATCH[3]#[}
     (

@@ -1,5 +1,5 @@
-/* Run by mongosh beside the first member. On a server without accounts, its own machine may do what
- * makes the first one, and nothing else: so `admin` comes first, and does the rest. */
+/* mongosh runs this beside the first member. While a server has no accounts, whoever connects from localhost may
+ * make the first one and do nothing else. That first one is `admin`, and `admin` then does the rest. */
 const fs = require("fs");
 const secret = (name) => fs.readFileSync(`/run/mongodb-server/${name}`, "utf8").trim();
 const options = "tls=true&tlsCAFile=/run/mongodb-server/ca.pem&directConnection=true";
@@ -28,16 +28,17 @@ function connect_as_admin() {
     wait_for_primary(nobody);
     const login = `admin:${encodeURIComponent(secret("admin"))}@`;
     try {
-        const admin = connect_as(login); // mongosh waits for it here, and not where it is returned
+        const admin = connect_as(login); /* mongosh awaits an assignment, but not what is returned */
         return admin;
     } catch (refused) {
-        if (refused.code !== 18) throw refused; // AuthenticationFailed: no such account yet
+        if (refused.code !== 18) throw refused; /* AuthenticationFailed: there is no such account yet */
         nobody.createUser({user: "admin", pwd: secret("admin"), roles: ["root"]});
         return connect_as(login);
     }
 }
 
-/* Members are added one at a time, each when its pod can be reached. */
+/* The server takes one new member at a time. One that cannot be reached yet ends this with an error, and
+ * `setup` tries again. */
 function add_members(admin) {
     const config = admin.adminCommand({replSetGetConfig: 1}).config;
     for (const member of members) {
