@@ -212,6 +212,29 @@ def test_an_overlay_can_be_built(overlay):
     assert not [d for d in found if d["kind"] == "Secret"]
 
 
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not here")
+def test_auth_and_gateway_are_reached_by_tls_alone_in_production():
+    built = subprocess.run(
+        ["kubectl", "kustomize", KUBERNETES / "overlays/production"], capture_output=True, text=True,
+        check=True,
+    )
+    found = {(d["kind"], d["metadata"]["name"]): d for d in yaml.safe_load_all(built.stdout)}
+    plain = (KUBERNETES / "overlays/production/tapedeck.ini").read_text()
+    for name in ("auth", "gateway"):
+        pod = found["Deployment", name]["spec"]["template"]["spec"]
+        [proxy] = pod["initContainers"]
+        [port] = proxy["ports"]
+        [service] = found["Service", name]["spec"]["ports"]
+        [rule] = found["NetworkPolicy", name]["spec"]["ingress"]
+        assert service["targetPort"] == rule["ports"][0]["port"] == port["containerPort"]
+        [behind] = [row["value"] for row in proxy["env"]]
+        assert f"[{name}]" in plain and f"listen = 127.0.0.1:{behind}\n" in plain
+        assert {mount["name"] for mount in proxy["volumeMounts"]} <= {
+            volume["name"] for volume in pod["volumes"]}
+    [path] = found["Ingress", "gateway"]["spec"]["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"]["port"] == {"name": service["name"]}
+
+
 def test_a_signing_key_that_is_made_for_a_cluster_is_one_of_auths(tmp_path):
     made = subprocess.run(
         ["bash", "-euc", '. "$0"; work=$1; umask 077; signing_key "$work/keys"',
