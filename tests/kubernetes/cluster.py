@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import pathlib
 import subprocess
 import threading
@@ -223,7 +222,3 @@ def table(title, header, rows):
         if number == 0:
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
     print(flush=True)
-
-
-def environment_address():
-    return os.environ.get("TAPEDECK_ADDRESS")

@@ -316,6 +316,25 @@ END
     assert "no notifier answers" in told.stderr and told.returncode == 0
 
 
+def test_logs_of_one_conversion_are_those_of_its_requests_too(tmp_path):
+    lines = [
+        "time=3 service=converter request=r1 event=done conversion=c1",
+        "time=1 service=gateway request=r1 event=request",
+        "time=2 service=gateway request=r2 event=request",
+    ]
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    kubectl.chmod(0o755)
+
+    def logs(what):
+        return subprocess.run([DEPLOY / "minikube" / "logs", what], capture_output=True, text=True,
+                              env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+
+    assert logs("c1").stdout.splitlines() == [lines[1], lines[0]]
+    unknown = logs("c2")
+    assert unknown.returncode == 1 and "no service has said anything of c2" in unknown.stderr
+
+
 def test_a_new_signing_key_joins_those_that_are_still_needed(tmp_path):
     """The one that was replaced long ago goes, the one that it was replaced by stays."""
     kept = {"old.key.json": 1_000, "last.key.json": 2_000}
