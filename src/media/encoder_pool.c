@@ -14,6 +14,8 @@
 #define AHEAD_BLOCKS 16
 /* Frames that were read are forgotten so many at a time. */
 #define FORGET_FRAMES 256
+/* Who reads is woken for so many frames at once: each time costs an encoder some of its core. */
+#define READ_FRAMES 32
 
 struct worker {
     struct encoder_pool *pool;
@@ -40,8 +42,9 @@ struct encoder_pool {
 
     /* Guarded by lock: all below, and all segments. */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct segment *first; /* the one that is read; owned, with all later ones */
+    pthread_cond_t changed;  /* for encoders that wait for one another */
+    pthread_cond_t readable; /* for who reads */
+    struct segment *first;   /* the one that is read; owned, with all later ones */
     struct segment *last;
     uint64_t taken_count; /* segments */
     uint64_t next_read;   /* frame */
@@ -87,7 +90,15 @@ static void fail(struct encoder_pool *pool, const struct error *error)
         pool->error = *error;
     pool->has_failed = true;
     pool->is_stopped = true;
+}
+
+static void tell_of_progress(struct encoder_pool *pool)
+{
+    const struct segment *first = pool->first;
     pthread_cond_broadcast(&pool->changed);
+    if (pool->is_stopped || first->state != SEGMENT_ENCODED ||
+        segment_certain_end(first) >= pool->next_read + READ_FRAMES)
+        pthread_cond_signal(&pool->readable);
 }
 
 static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_given)
@@ -178,11 +189,11 @@ static bool advance(struct worker *worker, uint64_t sample, uint64_t input_posit
     if (!add_frames(worker, bytes, size, &error))
         fail(pool, &error);
     release_blocks(pool);
-    pthread_cond_broadcast(&pool->changed);
+    tell_of_progress(pool);
     if (try_to_join(pool, segment))
         worker->segment = NULL;
     bool goes_on = !pool->is_stopped && worker->segment != NULL;
-    pthread_cond_broadcast(&pool->changed);
+    tell_of_progress(pool);
     pthread_mutex_unlock(&pool->lock);
     return goes_on;
 }
@@ -206,7 +217,7 @@ static void complete(struct worker *worker, uint64_t samples)
     worker->segment->samples = samples;
     worker->segment->state = SEGMENT_COMPLETE;
     worker->segment = NULL;
-    pthread_cond_broadcast(&pool->changed);
+    tell_of_progress(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -229,6 +240,7 @@ static void encode(struct worker *worker)
                          count, bytes, &size, &error)) {
             pthread_mutex_lock(&pool->lock);
             fail(pool, &error);
+            tell_of_progress(pool);
             pthread_mutex_unlock(&pool->lock);
             return;
         }
@@ -305,6 +317,7 @@ bool encoder_pool_start(const struct encoder_pool_settings *settings, struct pcm
     pool->worker_count = settings->encoders;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
+    pthread_cond_init(&pool->readable, NULL);
     if (!create_workers(pool, error) || !start_workers(pool, error)) {
         encoder_pool_destroy(pool);
         return false;
@@ -328,6 +341,7 @@ void encoder_pool_destroy(struct encoder_pool *pool)
         segment_destroy(segment);
         segment = later;
     }
+    pthread_cond_destroy(&pool->readable);
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     free(pool->workers);
@@ -386,7 +400,7 @@ bool encoder_pool_read(struct encoder_pool *pool, struct frame_parts *out_parts,
     pthread_mutex_lock(&pool->lock);
     go_to_next_read(pool);
     while (!pool->is_stopped && !is_frame_ready(pool) && !is_at_end(pool)) {
-        pthread_cond_wait(&pool->changed, &pool->lock);
+        pthread_cond_wait(&pool->readable, &pool->lock);
         go_to_next_read(pool);
     }
     bool is_stopped = pool->is_stopped;
