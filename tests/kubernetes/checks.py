@@ -4,7 +4,7 @@ import json
 import time
 
 import usage
-from cluster import SERVICES, STORES, Client, Load, Mails, make_video, own_account, table, wait_for
+from cluster import ROOT, SERVICES, STORES, Client, Load, Mails, make_video, own_account, table, wait_for
 
 SHORT_SECONDS = 5
 
@@ -85,6 +85,15 @@ def pods(kubectl, client, told):
     return is_well
 
 
+def image_of(kubectl, name):
+    return kubectl.get("deployment", name)["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+def going(kubectl):
+    pods = kubectl.get("pods", "-l", "app.kubernetes.io/component=service")["items"]
+    return [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
+
+
 def stream(kubectl, client):
     """Uploads, questions and downloads, by connections that are kept and by fresh ones."""
     video = make_video(SHORT_SECONDS)
@@ -110,32 +119,34 @@ def stream(kubectl, client):
     load.start("status, connection kept", lambda: kept.get(conversion), 0.02)
     load.start("status, new connection", asked_by_a_fresh_connection, 0.05)
     load.start("download", lambda: fresh().mp3(conversion), 0.1)
-    load.start("login", lambda: Client(kubectl, client.address), 0.5)
+    load.start("login", lambda: Client(kubectl, client.address, client.account), 0.5)
     return load
 
 
 def rollout(kubectl, client, told):
-    deployments = {name: kubectl.get("deployment", name) for name in SERVICES}
-    before = {
-        name: found["spec"]["template"]["spec"]["containers"][0]["image"]
-        for name, found in deployments.items()
-    }
-    load, rows = stream(kubectl, client), []
+    """To told.image, and back as docs/operations.md says it: by `rollout undo`."""
+    before = {name: image_of(kubectl, name) for name in SERVICES}
+    load, rows, is_back = stream(kubectl, client), [], True
     time.sleep(5)
-    for image in (told.image, None):
+    for how in ("set image", "rollout undo"):
         for name in SERVICES:
             begun = time.monotonic()
-            kubectl("set", "image", f"deployment/{name}", f"{name}={image or before[name]}")
+            if how == "set image":
+                kubectl("set", "image", f"deployment/{name}", f"{name}={told.image}")
+            else:
+                kubectl("rollout", "undo", f"deployment/{name}")
             kubectl("rollout", "status", f"deployment/{name}", "--timeout=300s")
-            rows.append((name, image or before[name], f"{time.monotonic() - begun:.1f}"))
+            now = image_of(kubectl, name)
+            rows.append((how, name, now, f"{time.monotonic() - begun:.1f}"))
+            is_back = is_back and now == (told.image if how == "set image" else before[name])
     # Those that go still serve what comes while the news of it gets around.
-    time.sleep(10)
+    wait_for(lambda: not going(kubectl), "the end of those that go")
     load.stop()
-    table("Images rolled out, and back", ("service", "image", "s"), rows)
+    table("Another image rolled out, and back", ("by", "service", "image", "s"), rows)
     table("Requests meanwhile", ("request", "count", "failed", "slowest s"), load.rows())
     for failure in load.failures[:20]:
         print(f"  {failure}")
-    return not load.failures
+    return is_back and told.image not in before.values() and not load.failures
 
 
 def use(kubectl, client, told):
@@ -171,6 +182,63 @@ def converters(kubectl, client, told):
         ("converters", "at work at once", "done so far", "of", "s"), rows,
     )
     return done == len(asked) and rows[1][1] >= 2
+
+
+AUTOSCALING = ROOT / "deploy/kubernetes/components/autoscaling/autoscaling.yaml"
+# How long it waits before there are fewer, so that the check need not.
+WAITS = ("stabilizationWindowSeconds: 600", "periodSeconds: 120")
+
+
+def autoscaling(kubectl, client, told):
+    """With the component, but a shorter wait: more converters while videos wait, fewer when none does."""
+    text = AUTOSCALING.read_text()
+    for wait in WAITS:
+        assert wait in text, wait
+        text = text.replace(wait, f"{wait.split(':')[0]}: 15")
+    scaled = [name for name in SERVICES if f"name: {name}\n" in text]
+    before = {name: kubectl.get("deployment", name)["spec"]["replicas"] for name in scaled}
+    video, rows, asked = make_video(told.seconds), [], []
+    begun = time.monotonic()
+
+    def look(what):
+        hpa = kubectl.get("hpa", "converter")
+        metrics = hpa["status"].get("currentMetrics") or [{}]
+        used = metrics[0].get("resource", {}).get("current", {}).get("averageUtilization", "unknown")
+        rows.append((what, f"{time.monotonic() - begun:.0f}", used, hpa["status"].get("desiredReplicas", 0)))
+
+    def count():
+        """Ready ones: a small node has not got what all of them request."""
+        return kubectl.get("deployment", "converter")["status"].get("readyReplicas", 0)
+
+    def keep_busy():
+        waiting = [one for one in asked if client.get(one)["state"] in ("queued", "converting")]
+        asked.extend(client.upload(video, notify="none") for _ in range(6 - len(waiting)))
+
+    def are_more():
+        keep_busy()
+        return count() > 2
+
+    try:
+        kubectl("apply", "-f", "-", text=text)
+        wait_for(lambda: all(kubectl.get("deployment", name)["status"].get("readyReplicas") == 2
+                             for name in scaled), "two of each")
+        look("two of each")
+        wait_for(are_more, "a third converter", 600, 1)
+        look(f"{count()} converters are ready")
+        for one in asked:
+            wait_for(lambda one=one: client.get(one)["state"] in ("done", "failed"), "the end of all", 1800)
+        look(f"all {len(asked)} conversions have ended")
+        wait_for(lambda: count() == 2 and len(kubectl.pods("converter")) == 2, "two converters", 900)
+        look("two converters again")
+        print(kubectl("get", "hpa"))
+    finally:
+        kubectl("delete", "-f", "-", "--ignore-not-found", text=text, check=False)
+        for name in scaled:
+            kubectl("scale", f"deployment/{name}", f"--replicas={before[name]}")
+    done = sum(client.get(one)["state"] == "done" for one in asked)
+    table("Converters by load", ("what", "after s", "% of the requested CPU", "wanted"), rows)
+    print(f"{done} of {len(asked)} conversions are done")
+    return done == len(asked)
 
 
 def drain(kubectl, client, told):
@@ -257,7 +325,7 @@ wait
 
 
 def policies(kubectl, client, told):
-    image = kubectl.get("deployment", "gateway")["spec"]["template"]["spec"]["containers"][0]["image"]
+    image = image_of(kubectl, "gateway")
     addresses = {}
     for target in TARGETS:
         name, port = target.rsplit(":", 1)
