@@ -154,7 +154,9 @@ static const struct server *find_plain_server(const struct doctor *doctor)
     return NULL;
 }
 
-enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
+/* To the gateway, and from it to auth. Its address for clients is often set for the gateway alone,
+ * so that no other service's configuration can tell. */
+static enum doctor_verdict check_gateway(struct doctor *doctor)
 {
     struct error error = {0};
     struct gateway_settings settings = {0};
@@ -180,6 +182,15 @@ enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
                           "passwords travel in the clear from the gateway to auth (%.150s)",
                           settings.auth_url);
     }
+    return DOCTOR_OK;
+}
+
+enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
+{
+    bool is_gateway = (doctor->services & DOCTOR_GATEWAY) != 0;
+    enum doctor_verdict verdict = is_gateway ? check_gateway(doctor) : DOCTOR_OK;
+    if (verdict != DOCTOR_OK)
+        return verdict;
     const struct server *plain = find_plain_server(doctor);
     if (plain != NULL) {
         snprintf(doctor->advice, sizeof doctor->advice,
@@ -187,5 +198,7 @@ enum doctor_verdict doctor_check_encryption(struct doctor *doctor)
         return doctor_say(doctor, DOCTOR_WARNING, "%s and a password travel in the clear (%s=off)",
                           plain->what, plain->option);
     }
-    return doctor_say(doctor, DOCTOR_OK, "nothing travels in the clear to others by HTTP");
+    return doctor_say(doctor, DOCTOR_OK,
+                      is_gateway ? "nothing travels in the clear to others by HTTP"
+                                 : "nothing travels in the clear to servers");
 }

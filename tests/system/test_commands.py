@@ -674,6 +674,15 @@ def test_what_is_plain_behind_a_proxy_is_well(served):
     assert verdicts(result)["encryption"] == ("ok", "nothing travels in the clear to others by HTTP")
 
 
+@pytest.mark.parametrize("service, verdict", [
+    ("gateway", "FAILED"), ("auth", "ok"), ("converter", "ok"), ("notifier", "ok"),
+])
+def test_whether_the_gateway_is_behind_a_proxy_its_own_doctor_says(served, service, verdict):
+    """gateway.public_url is often set for it alone."""
+    result = served.command("doctor", service, "--set", "gateway.listen=0.0.0.0:8080")
+    assert verdicts(result)["encryption"][0] == verdict, result
+
+
 @pytest.mark.parametrize("host", ["127.example.org", "127.0.0.1.example.org", "localhost.example"])
 def test_a_name_that_begins_like_this_machine_is_another_host(served, host):
     result = served.command("doctor", "--set", f"gateway.public_url=http://{host}")
