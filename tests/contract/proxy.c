@@ -20,7 +20,7 @@
 #define CONNECTIONS_MAX 32
 #define HELD_MAX ((size_t)1024 * 1024)
 #define TICK_MS 5
-#define LANDING_MS 10000
+#define LANDING_MS 60000
 
 struct connection {
     int client; /* -1: hung up */

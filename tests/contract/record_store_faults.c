@@ -12,9 +12,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define TIMEOUT "300ms"
-#define TIMEOUT_MS 300
-#define ANSWER_MAX_MS (3 * TIMEOUT_MS + 1000) /* with a second for a machine that is busy */
+#define TIMEOUT "1s"
+#define TIMEOUT_MS 1000
+#define ANSWER_MAX_MS (3 * TIMEOUT_MS + 5000) /* with five seconds for a machine that is busy */
+#define PATIENCE_MS 60000
 /* After it failed, a server is left alone for so long. */
 #define COOLDOWN_MS 1000
 
@@ -30,7 +31,7 @@ static void wait_until_there(void)
     struct error error = {0};
     int64_t begun = clock_boot_ms();
     while (!record_store_check(store, &error)) {
-        assert_in_range(clock_boot_ms() - begun, 0, COOLDOWN_MS + ANSWER_MAX_MS);
+        assert_in_range(clock_boot_ms() - begun, 0, PATIENCE_MS);
         poll(NULL, 0, 50);
     }
 }
@@ -79,6 +80,30 @@ static struct conversion read_direct(const struct id *id)
     return record;
 }
 
+/* What was asked for without an answer has happened: a server that is busy may be later than we. */
+static void wait_for_version(const struct id *id, int64_t version)
+{
+    struct error error = {0};
+    struct conversion record = {0};
+    int64_t begun = clock_boot_ms();
+    while (!record_store_get(direct, id, &record, &error) || record.version != version) {
+        assert_in_range(clock_boot_ms() - begun, 0, PATIENCE_MS);
+        poll(NULL, 0, 20);
+    }
+}
+
+static void wait_until_gone(const struct id *id)
+{
+    struct error error = {0};
+    struct conversion record;
+    int64_t begun = clock_boot_ms();
+    while (record_store_get(direct, id, &record, &error)) {
+        assert_in_range(clock_boot_ms() - begun, 0, PATIENCE_MS);
+        poll(NULL, 0, 20);
+    }
+    assert_int_equal(error.kind, ERROR_NOT_FOUND);
+}
+
 /* It failed, in time, and nobody knows what became of it. */
 static void assert_unknown(bool succeeded, const struct error *error, int64_t begun_at_boot_ms)
 {
@@ -97,6 +122,7 @@ static void an_update_whose_answer_is_lost_is_there_and_cannot_be_repeated(void 
     int64_t begun = clock_boot_ms();
     assert_unknown(record_store_update(store, &record, &error), &error, begun);
     assert_int_equal(record.version, 1);
+    wait_for_version(&record.id, 2);
     proxy_set(proxy, PROXY_PASS);
     struct conversion stored = read_direct(&record.id);
     assert_int_equal(stored.version, 2);
@@ -113,6 +139,7 @@ static void an_insert_whose_answer_is_lost_is_there_once(void **state)
     proxy_set(proxy, PROXY_LOSE_ANSWERS);
     int64_t begun = clock_boot_ms();
     assert_unknown(record_store_insert(store, &record, &error), &error, begun);
+    wait_for_version(&record.id, 1);
     proxy_set(proxy, PROXY_PASS);
     assert_false(record_store_insert(direct, &record, &error));
     assert_int_equal(error.kind, ERROR_CONFLICT);
@@ -128,6 +155,7 @@ static void a_removal_whose_answer_is_lost_has_happened(void **state)
     proxy_set(proxy, PROXY_LOSE_ANSWERS);
     int64_t begun = clock_boot_ms();
     assert_unknown(record_store_remove(store, &record.id, record.version, &error), &error, begun);
+    wait_until_gone(&record.id);
     proxy_set(proxy, PROXY_PASS);
     assert_false(record_store_get(direct, &record.id, &stored, &error));
     assert_int_equal(error.kind, ERROR_NOT_FOUND);
@@ -184,7 +212,7 @@ static void an_insert_or_removal_that_comes_late_finds_its_place_taken(void **st
     assert_false(record_store_insert(direct, &inserted, &error));
     assert_int_equal(error.kind, ERROR_CONFLICT);
 
-    assert_true(record_store_check(store, &error)); /* connected again */
+    wait_until_there(); /* connected again */
     proxy_set(proxy, PROXY_HOLD_REQUESTS);
     assert_false(record_store_remove(store, &removed.id, removed.version, &error));
     assert_true(record_store_update(direct, &removed, &error));

@@ -333,7 +333,7 @@ int client_connect(void)
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
-    const struct timeval patience = {.tv_sec = 10};
+    const struct timeval patience = {.tv_sec = 60};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return fd;
 }
@@ -457,7 +457,7 @@ bool client_is_closed(int fd)
 {
     struct pollfd waiting = {.fd = fd, .events = POLLIN};
     char byte;
-    return poll(&waiting, 1, 8000) == 1 && recv(fd, &byte, 1, 0) <= 0;
+    return poll(&waiting, 1, 60000) == 1 && recv(fd, &byte, 1, 0) <= 0;
 }
 
 struct reply ask(const char *request)

@@ -46,7 +46,7 @@ void pattern_fill(char *bytes, size_t size, uint64_t offset);
 #define wait_until(condition)                                                                      \
     do {                                                                                           \
         int waited_ms = 0;                                                                         \
-        while (!(condition) && waited_ms < 8000) {                                                 \
+        while (!(condition) && waited_ms < 30000) {                                                \
             sleep_ms(2);                                                                           \
             waited_ms += 2;                                                                        \
         }                                                                                          \

@@ -309,7 +309,7 @@ static void a_slow_handler_holds_the_client_back(void **state)
     behaviour.blocks_body = true;
     char piece[65536];
     uint64_t sent = 0;
-    for (int idle = 0; idle < 50;) {
+    for (int idle = 0; idle < 50 || (sent < 2 * 262144 && idle < 10000);) {
         pattern_fill(piece, sizeof piece, sent);
         ssize_t got = send(fd, piece, sizeof piece, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (got > 0) {
@@ -424,6 +424,7 @@ static void a_client_that_goes_while_the_handler_is_busy_is_aborted_once(void **
     for (int i = 0; i < 3; i++) {
         int fd = upload_start(50 * MIB, "");
         client_send_pattern(fd, 0, 400000 + (uint64_t)i * 200000);
+        wait_until(calls.begins == i + 1);
         sleep_ms(20);
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         close(fd);
@@ -435,16 +436,21 @@ static void a_client_that_goes_while_the_handler_is_busy_is_aborted_once(void **
     assert_false(calls.is_wrong);
 }
 
+#define SELDOM_MS 10000 /* the interval of ticks, where time is moved */
+
 static void an_open_upload_ticks(void **state)
 {
     (void)state;
     int fd = upload_start(MIB, "");
     client_send_pattern(fd, 0, 1234);
     wait_until(calls.begins == 1);
+    sleep_ms(100);
     assert_int_equal(calls.bytes, 0);
+    clock_advance_ms(SELDOM_MS);
     wait_until(calls.ticks >= 1);
     assert_int_equal(calls.bytes, 1234); /* came with the tick */
     behaviour.tick_answers = true;
+    clock_advance_ms(SELDOM_MS);
     assert_reply(fd, 409, "upload_taken_over"); /* although the client is silent */
     wait_until(calls.aborts == 1);
     close(fd);
@@ -598,7 +604,7 @@ static void headers_that_stop_in_the_middle_are_not_idle(void **state)
     int fd = client_connect();
     client_send(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_reply(fd, 200, "hello");
-    sleep_ms(150); /* the watch has seen it idle */
+    sleep_ms(600); /* the watch has seen it idle */
     client_send(fd, "GE");
     let_time_pass(11000);
     assert_true(client_is_closed(fd));
@@ -713,7 +719,7 @@ static void draining_waits_for_what_runs(void **state)
     client_send_pattern(client.fd, 0, 500);
     wait_until(calls.begins == 1);
     pthread_create(&client.thread, NULL, finish_later, &client);
-    assert_true(http_server_drain(fixture_server, 5000));
+    assert_true(http_server_drain(fixture_server, 30000));
     pthread_join(client.thread, NULL);
     struct reply reply = client_read(client.fd, false);
     assert_int_equal(reply.status, 202);
@@ -740,7 +746,7 @@ static void draining_waits_for_uploads_that_are_held_back(void **state)
     client_send_pattern(fd, 0, 800000);
     sleep_ms(50); /* both buffers are full: the connection is suspended */
     pthread_create(&thread, NULL, unblock_later, NULL);
-    assert_true(http_server_drain(fixture_server, 5000));
+    assert_true(http_server_drain(fixture_server, 30000));
     pthread_join(thread, NULL);
     struct reply reply = client_read(fd, false);
     assert_int_equal(reply.status, 202);
@@ -801,8 +807,8 @@ static void draining_ends_streams_that_wait(void **state)
     (void)state;
     int fd = client_connect();
     client_send(fd, "GET /endless HTTP/1.1\r\nHost: a\r\n\r\n");
-    sleep_ms(50);
-    assert_true(http_server_drain(fixture_server, 5000));
+    sleep_ms(500); /* until it is heard */
+    assert_true(http_server_drain(fixture_server, 30000));
     struct reply reply = client_read(fd, false);
     assert_int_equal(reply.status, 200);
     assert_false(reply.is_cut);
@@ -866,25 +872,30 @@ static void many_clients_at_once(void **state)
     assert_false(calls.is_wrong);
 }
 
-static int open_on(const char *listen, void **state)
+static int open_on(const char *listen, int64_t tick_interval_ms, void **state)
 {
     fixture_listen = listen;
     fixture_limits = HTTP_LIMITS_STANDARD;
-    fixture_limits.tick_interval_ms = 300;
+    fixture_limits.tick_interval_ms = tick_interval_ms;
     fixture_limits.look_interval_ms = 40;
     return http_fixture_open(state);
 }
 
 static int open_tcp(void **state)
 {
-    return open_on("127.0.0.1:0", state);
+    return open_on("127.0.0.1:0", 300, state);
+}
+
+static int open_ticking_seldom(void **state)
+{
+    return open_on("127.0.0.1:0", SELDOM_MS, state);
 }
 
 static int open_unix(void **state)
 {
     static char address[64];
     snprintf(address, sizeof address, "unix:/tmp/test-http-server-%d", getpid());
-    return open_on(address, state);
+    return open_on(address, 300, state);
 }
 
 static int open_narrow(void **state)
@@ -929,7 +940,8 @@ int main(void)
         on_tcp(an_answer_in_the_last_piece_is_an_ordinary_one),
         on_tcp(a_client_that_goes_in_the_middle_is_aborted),
         on_tcp(a_client_that_goes_while_the_handler_is_busy_is_aborted_once),
-        on_tcp(an_open_upload_ticks),
+        cmocka_unit_test_setup_teardown(an_open_upload_ticks, open_ticking_seldom,
+                                        http_fixture_close),
         on_tcp(slow_uploads_hold_no_buffers),
         on_tcp(a_stream_arrives_whole),
         on_tcp(head_of_a_stream_has_its_length_and_no_body),

@@ -203,7 +203,7 @@ static void a_worker_without_output_has_stalled_however_busy_it_is(void **state)
         print_message("# %s\n", behaviours[i]);
         assert_int_equal(run(behaviours[i], &job, &seen, &error), WORKER_BROKE);
         assert_ptr_equal(error.failure, &FAILURE_TIMED_OUT);
-        assert_in_range(clock_boot_ms() - start_ms, 600, 5000);
+        assert_in_range(clock_boot_ms() - start_ms, 600, 30000);
         assert_in_range(seen.ticks, 2, 20);
     }
 }
@@ -214,7 +214,7 @@ static void preparing_is_no_stall_while_it_is_faster_than_playing(void **state)
     struct error error;
     struct seen seen = {0};
     struct worker_job job = standard_job;
-    job.stall_max_ms = 600;
+    job.stall_max_ms = 1200; /* less than all takes, and six times what one step does */
     assert_int_equal(run("prepare_and_convert", &job, &seen, &error), WORKER_DONE);
     assert_int_equal(run("prepare_for_ever", &job, &seen, &error), WORKER_BROKE);
     assert_ptr_equal(error.failure, &FAILURE_INTERNAL);
@@ -246,9 +246,9 @@ static void time_that_our_callbacks_take_is_no_stall(void **state)
 {
     (void)state;
     struct error error;
-    struct seen seen = {.read_takes_ms = 1200};
+    struct seen seen = {.read_takes_ms = 2000};
     struct worker_job job = standard_job;
-    job.stall_max_ms = 600;
+    job.stall_max_ms = 1200;
     assert_int_equal(run("convert", &job, &seen, &error), WORKER_DONE);
 }
 
@@ -280,7 +280,7 @@ static void the_deadline_ends_even_a_worker_that_works(void **state)
     struct error error;
     struct seen seen = {0};
     struct worker_job job = standard_job;
-    job.deadline_ms = 500;
+    job.deadline_ms = 2000;
     assert_int_equal(run("write_for_ever", &job, &seen, &error), WORKER_BROKE);
     assert_ptr_equal(error.failure, &FAILURE_TIMED_OUT);
     assert_true(seen.written > 0);
@@ -329,7 +329,7 @@ static void a_readable_cancel_fd_stops_at_once(void **state)
         job.cancel_fd = ends[0];
         int64_t start_ms = clock_boot_ms();
         assert_int_equal(run(behaviours[i], &job, &seen, &error), WORKER_STOPPED);
-        assert_in_range(clock_boot_ms() - start_ms, 0, 1000);
+        assert_in_range(clock_boot_ms() - start_ms, 0, 10000);
         char byte;
         assert_int_equal(read(ends[0], &byte, 1), 1); /* it was only looked at */
         close(ends[0]);

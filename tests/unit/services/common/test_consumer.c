@@ -22,6 +22,7 @@ static struct {
     struct conversion records[RECORDS_MAX];
     size_t record_count;
     bool are_records_down;
+    unsigned vain_looks;                  /* into records that were down */
     struct conversion *overdue_with_work; /* becomes overdue while the first job runs; or NULL */
 
     char messages[MESSAGES_MAX][256];
@@ -139,6 +140,7 @@ bool record_store_due(struct record_store *store, enum conversion_role role, int
     (void)store;
     pthread_mutex_lock(&world.lock);
     bool is_read = !is_down(error);
+    world.vain_looks += !is_read;
     size_t count = 0;
     for (size_t i = 0; is_read && i < world.record_count && count < limit; i++)
         if (conversion_is_due(&world.records[i], role, now_ms))
@@ -324,7 +326,7 @@ static void scene_reset(void)
     pthread_mutex_lock(&world.lock);
     world.record_count = world.message_count = world.next_message = 0;
     world.are_records_down = world.is_queue_down = world.is_flooded = false;
-    world.queue_checks = 0;
+    world.queue_checks = world.vain_looks = 0;
     world.events[0] = '\0';
     pthread_mutex_unlock(&world.lock);
 }
@@ -380,10 +382,10 @@ static void scene_start(struct scene *scene, int64_t look_interval_ms)
     assert_true(consumer_open(&options, &scene->consumer, NULL));
 }
 
-/* Until the events begin so, or 3 s have passed; then the consumer ends. */
+/* Until the events are so many, or 30 s have passed; then the consumer ends. */
 static void scene_expect(struct scene *scene, const char *expected)
 {
-    int64_t end_ms = clock_boot_ms() + 3000;
+    int64_t end_ms = clock_boot_ms() + 30000;
     bool is_there = false;
     while (!is_there && clock_boot_ms() < end_ms) {
         pthread_mutex_lock(&world.lock);
@@ -392,7 +394,7 @@ static void scene_expect(struct scene *scene, const char *expected)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
     stop_tell(&scene->stop, 1000);
-    assert_true(consumer_wait(scene->consumer, 10000));
+    assert_true(consumer_wait(scene->consumer, 60000));
     consumer_close(scene->consumer);
     stop_close(&scene->stop);
     assert_string_equal(world.events, expected);
@@ -401,6 +403,20 @@ static void scene_expect(struct scene *scene, const char *expected)
 static void pause_ms(long ms)
 {
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+/* Of the world's counts, one that grows. */
+static void wait_for_more_than_none(const unsigned *count)
+{
+    int64_t end_ms = clock_boot_ms() + 30000;
+    bool has_grown = false;
+    while (!has_grown && clock_boot_ms() < end_ms) {
+        pause_ms(5);
+        pthread_mutex_lock(&world.lock);
+        has_grown = *count > 0;
+        pthread_mutex_unlock(&world.lock);
+    }
+    assert_true(has_grown);
 }
 
 #define QUIET_MS CLOCK_HOUR_MS /* no look but the first */
@@ -458,9 +474,9 @@ static void a_message_is_held_while_the_records_are_down(void **state)
     world.are_records_down = true;
     scene_start(&scene, QUIET_MS);
     pause_ms(300);
+    wait_for_more_than_none(&world.queue_checks); /* a broker hears from us meanwhile */
     pthread_mutex_lock(&world.lock);
     assert_string_equal(world.events, "");
-    assert_true(world.queue_checks > 0); /* a broker hears from us meanwhile */
     world.are_records_down = false;
     pthread_mutex_unlock(&world.lock);
     scene_expect(&scene, "claim 1|ack|work 1|");
@@ -478,7 +494,7 @@ static void a_held_message_does_not_delay_the_end(void **state)
     pause_ms(100);
     int64_t begin_ms = clock_boot_ms();
     scene_expect(&scene, "");
-    assert_in_range(clock_boot_ms() - begin_ms, 0, 2500);
+    assert_in_range(clock_boot_ms() - begin_ms, 0, 20000);
     assert_int_equal(world.next_message, 0);
 }
 
@@ -553,13 +569,13 @@ static void after_an_outage_living_holders_have_a_lease_to_renew(void **state)
     put_record(2, CONVERSION_QUEUED, 0);
     world.are_records_down = true;
     scene_start(&scene, 50);
-    pause_ms(100);
+    wait_for_more_than_none(&world.vain_looks);
     int64_t begin_ms = clock_boot_ms();
     pthread_mutex_lock(&world.lock);
     world.are_records_down = false;
     pthread_mutex_unlock(&world.lock);
     scene_expect(&scene, "claim 2|work 2|claim 1|work 1|");
-    assert_in_range(clock_boot_ms() - begin_ms, LEASE_MS / 3 - 50, 3000);
+    assert_in_range(clock_boot_ms() - begin_ms, LEASE_MS / 3 - 50, 30000);
 }
 
 /* One look falls into the outage, and the next comes more than a lease later. */
@@ -573,12 +589,12 @@ static void who_looks_seldom_leaves_living_holders_as_long(void **state)
     world.are_records_down = true;
     int64_t begin_ms = clock_boot_ms();
     scene_start(&scene, LEASE_MS + 100);
-    pause_ms(100);
+    wait_for_more_than_none(&world.vain_looks);
     pthread_mutex_lock(&world.lock);
     world.are_records_down = false;
     pthread_mutex_unlock(&world.lock);
     scene_expect(&scene, "claim 2|work 2|claim 1|work 1|");
-    assert_in_range(clock_boot_ms() - begin_ms, LEASE_MS + 100 + LEASE_MS / 3, 3000);
+    assert_in_range(clock_boot_ms() - begin_ms, LEASE_MS + 100 + LEASE_MS / 3, 30000);
 }
 
 int main(void)
