@@ -32,20 +32,25 @@ is_port_used() {
 }
 
 # choose_ports NAME...: sets each variable, that is not set already, to a port that is free, and
-# remembers it in DIR.
+# remembers it in DIR. All that choose on this machine go round in turn: what one has chosen is chosen
+# by nobody else before it is listened on, and while its server is down.
 choose_ports() {
-    local name taken=' '
+    local name turn last ports_file=/tmp/tapedeck-ports.$UID
     # shellcheck source=/dev/null
     [ ! -e "$dir/ports" ] || . "$dir/ports"
+    exec {turn}>>"$ports_file"
+    flock "$turn"
+    last=$(cat "$ports_file")
     for name in "$@"; do
         while [ -z "${!name:-}" ]; do
             chosen+=("$name")
-            printf -v "$name" %d $((20000 + RANDOM % 12000))
-            [[ $taken != *" ${!name} "* ]] && ! is_port_used "${!name}" || printf -v "$name" ''
+            last=$(((${last:-$RANDOM} + 1) % 11900))
+            is_port_used $((20100 + last)) || printf -v "$name" %d $((20100 + last))
         done
-        taken+="${!name} "
         echo "$name=${!name}"
     done >"$dir/ports.new"
+    echo "$last" >"$ports_file"
+    exec {turn}>&-
     mv "$dir/ports.new" "$dir/ports"
 }
 
