@@ -40,7 +40,7 @@ class Wire:
         self.address = "127.0.0.1:%d" % self.listener.sockets[0].getsockname()[1]
 
     def call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(90)
 
     def judge_at(self, number, verdict):
         """The verdict falls on the nth write from now on, once."""
@@ -59,7 +59,7 @@ class Wire:
         """Returns once everything that was held has been answered by the server."""
         for arrives, is_answered in self.held:
             self.loop.call_soon_threadsafe(arrives.set)
-            self.call(asyncio.wait_for(is_answered.wait(), 10))
+            self.call(asyncio.wait_for(is_answered.wait(), 60))
         self.held.clear()
 
     async def take(self, near_in, near_out):
@@ -150,7 +150,7 @@ class Blobs:
     def close(self):
         if self.process.poll() is None:
             self.process.stdin.close()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=60)
 
 
 class Place:

@@ -36,7 +36,7 @@ class Broker:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
@@ -118,7 +118,7 @@ class Host:
         settings = {**self.options(), **options}
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         return subprocess.run(
-            [RELEASE / "tapedeck", *arguments, *sets], capture_output=True, text=True, timeout=60
+            [RELEASE / "tapedeck", *arguments, *sets], capture_output=True, text=True, timeout=120
         )
 
     def migrate(self, data, **options):
@@ -140,7 +140,7 @@ class Host:
         """As Python's json.dumps writes it, and with nothing else said."""
         self.put(queue, json.dumps(body).encode())
 
-    def get(self, queue, seconds=10):
+    def get(self, queue, seconds=60):
         """(properties, body) of one message, acked."""
         found = wait_for(
             lambda: (lambda got: got if got[0] else None)(
@@ -217,6 +217,6 @@ class Handle:
         """Returns what it logged."""
         if self.process.poll() is None:
             self.process.stdin.close()
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
             assert self.process.returncode == 0, self.process.stderr.read()
         return self.process.stderr.read() if not self.process.stderr.closed else ""

@@ -37,7 +37,7 @@ class Cluster:
 
     def run(self, *arguments):
         return subprocess.run(
-            [SCRIPT, *arguments], env=self.environment, capture_output=True, text=True, timeout=200
+            [SCRIPT, *arguments], env=self.environment, capture_output=True, text=True, timeout=400
         )
 
     def up(self):
@@ -78,7 +78,7 @@ class Cluster:
         """In order, and for good."""
         pid = self.pid(service)
         os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: not is_alive(pid), 30, f"the end of {service}")
+        wait_for(lambda: not is_alive(pid), what=f"the end of {service}")
 
     def kill(self, service):
         pid = self.pid(service)
@@ -124,7 +124,7 @@ class Cluster:
         assert answer.status_code == 200, answer.text
         return Client(url, answer.text)
 
-    def wait_for_end(self, client, conversion, seconds=60):
+    def wait_for_end(self, client, conversion, seconds=120):
         def ended():
             answer = client.get(f"/v1/conversions/{conversion}")
             return answer.status_code == 200 and answer.json()["state"] in ENDS and answer.json()
@@ -145,7 +145,7 @@ class Cluster:
         ]
         return [mail for mail in found if conversion in mail["Message-ID"]]
 
-    def wait_for_mail(self, conversion, seconds=30):
+    def wait_for_mail(self, conversion, seconds=90):
         try:
             [mail] = wait_for(lambda: self.mails_about(conversion), seconds, "the mail")
         except AssertionError as failure:
@@ -154,10 +154,10 @@ class Cluster:
 
 
 def has_worked(pid):
-    """A fifth of a second at least."""
+    """Half a second at least."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
     fields = stat.rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12]) > 20
+    return int(fields[11]) + int(fields[12]) > 50

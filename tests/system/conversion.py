@@ -25,7 +25,7 @@ class Folder:
             [str(TAPEDECK), "convert", *map(as_text, arguments)],
             cwd=self.path,
             capture_output=True,
-            timeout=120,
+            timeout=300,
             **options,
         )
 

@@ -80,7 +80,7 @@ class Deck(Workshop):
 
     def connect(self):
         host, port = self.url.removeprefix("http://").rsplit(":", 1)
-        return socket.create_connection((host, int(port)), timeout=10)
+        return socket.create_connection((host, int(port)), timeout=60)
 
     def metric(self, service, name):
         """The sum of the series of that name."""

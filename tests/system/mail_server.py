@@ -27,7 +27,7 @@ class MailServer:
         result = subprocess.run(
             [SCRIPT, verb, self.folder],
             env={**os.environ, "SERVERS_OWNER": str(os.getpid())},
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=200,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return dict(line.split("=", 1) for line in result.stdout.splitlines())
@@ -74,6 +74,14 @@ class MailServer:
             email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
             for file in files
         ]
+
+    def taken_at(self, address):
+        """When its only mail came."""
+        [file] = (self.folder / "mail" / address / "new").iterdir()
+        return float(file.name.rsplit(".", 2)[0])
+
+    def last_fault_at(self):
+        return (self.folder / "faults").stat().st_mtime
 
     def envelopes(self, address):
         file = self.folder / "envelopes"

@@ -3,33 +3,19 @@
 import getpass
 import os
 import pathlib
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
 from authority import Authority
-from workshop import wait_for
+from workshop import free_port, wait_for
 
 # Small and quick to start; nothing here is about safety.
 SMALL = (
     "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--performance-schema=OFF",
     "--innodb-flush-log-at-trx-commit=2",
 )
-
-
-def free_port():
-    """Below the ports of outgoing connections, one of which could have it at the next start."""
-    while True:
-        port = random.randrange(23400, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 class MariaDb:
@@ -76,7 +62,7 @@ class MariaDb:
                  f"--pid-file={self.folder}/pid"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
-        wait_for(lambda: self.is_ready() or self.process.poll() is not None, 30, "MariaDB")
+        wait_for(lambda: self.is_ready() or self.process.poll() is not None, 120, "MariaDB")
         assert self.process.poll() is None, self.error_log.read_text(errors="replace")
         return self
 
@@ -207,7 +193,7 @@ class FreshMariaDb(MariaDb):
 
     def start(self):
         subprocess.run([self.restart], check=True)
-        wait_for(self.is_ready, 30, "MariaDB")
+        wait_for(self.is_ready, 120, "MariaDB")
         return self
 
     def stop(self):

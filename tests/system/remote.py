@@ -30,7 +30,7 @@ class Servers:
             env={**os.environ, "SERVERS_OWNER": str(os.getpid())},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout

@@ -34,7 +34,7 @@ class Served(Deck):
             self.wait_until_ready()
         return self
 
-    def wait_until_ready(self, seconds=30):
+    def wait_until_ready(self, seconds=60):
         wait_for(
             lambda: "event=ready" in self.serve.log() or not self.serve.is_running(),
             seconds,
@@ -55,7 +55,7 @@ class Served(Deck):
             self._token = self.login(self.account)
         return self._token
 
-    def wait_for_end(self, conversion, seconds=60):
+    def wait_for_end(self, conversion, seconds=120):
         """The conversion as its owner sees it, once it is done, failed or cancelled."""
 
         def ended():
@@ -79,7 +79,7 @@ class Served(Deck):
     def close(self):
         super().close()
         try:
-            wait_for(lambda: not self.processes(), 5, "the end of all processes")
+            wait_for(lambda: not self.processes(), what="the end of all processes")
         finally:
             for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ from jwt.algorithms import ECAlgorithm
 
 from authority import Authority, Front
 from deck import ANNA, BEN, Client, Deck, code, expect
-from workshop import cpu_seconds, wait_for
+from workshop import cpu_seconds, free_port, wait_for
 
 
 @pytest.fixture
@@ -104,13 +104,13 @@ def test_an_unknown_user_takes_as_long(deck):
 
     def work(account):
         begun = cpu_seconds(auth.process.pid)
-        for _ in range(5):
-            expect(login(deck, account), 401, "invalid_credentials")
+        expect(login(deck, account), 401, "invalid_credentials")
         return cpu_seconds(auth.process.pid) - begun
 
-    # Time on the clock is also that of what else the machine does.
+    # Time on the clock is also that of what else the machine does; and how fast its processors are
+    # changes with that too, for both alike.
     known, unknown = 0, 0
-    for _ in range(3):
+    for _ in range(15):
         known += work((ANNA[0], "wrong password"))
         unknown += work(("nobody@example.org", "wrong password"))
     assert 0.6 < known / unknown < 1.7, (known, unknown)
@@ -156,10 +156,13 @@ def test_a_flood_of_logins_is_bounded(deck):
     threads = [threading.Thread(target=flood) for _ in range(40)]
     for thread in threads:
         thread.start()
-    # Everything else goes on meanwhile.
-    begun = time.monotonic()
-    assert requests.get(f"{deck.auth_url}/.well-known/jwks.json").status_code == 200
-    assert time.monotonic() - begun < 1
+    # Everything else goes on meanwhile; the best of several, as a busy machine may stand still.
+    seconds = []
+    while not seconds or any(thread.is_alive() for thread in threads):
+        begun = time.monotonic()
+        assert requests.get(f"{deck.auth_url}/.well-known/jwks.json").status_code == 200
+        seconds.append(time.monotonic() - begun)
+    assert min(seconds) < 1
     for thread in threads:
         thread.join()
     assert set(statuses) <= {200, 503} and 200 in statuses
@@ -291,7 +294,7 @@ def test_an_expired_token_and_one_for_others_are_refused(deck):
 def test_an_account_that_cannot_be_read_hides_no_other(deck):
     """As somebody may leave one who writes into the file."""
     deck.start_auth()
-    connection = sqlite3.connect(deck.data / "users.db", timeout=10)
+    connection = sqlite3.connect(deck.data / "users.db", timeout=30)
     with connection:
         connection.execute(
             "INSERT INTO user (id, version, email, password_hash, admin, disabled, epoch, epoch_at,"
@@ -313,7 +316,8 @@ def test_revocations_need_the_gateways_secret(deck):
 
 
 def test_a_new_key_is_published_before_it_signs(deck):
-    deck.start_both()
+    deck.start_auth(listen=f"127.0.0.1:{free_port()}")
+    deck.start_gateway()
     old = deck.login()
     result = deck.command("keys", "rotate")
     assert result.returncode == 0, result.stderr
@@ -328,6 +332,7 @@ def test_a_new_key_is_published_before_it_signs(deck):
     # Not yet: gateways may not know it.
     assert jwt.get_unverified_header(deck.login())["kid"] == kid
     # As if it had been made two minutes ago.
+    deck.auth.stop()
     [path] = [p for p in (deck.data / "keys").glob("*.json") if kid not in p.name]
     stored = json.loads(path.read_text())
     stored["created_at_ms"] -= 120_000
@@ -337,7 +342,6 @@ def test_a_new_key_is_published_before_it_signs(deck):
             first["created_at_ms"] -= 240_000
             other.write_text(json.dumps(first))
     path.write_text(json.dumps(stored))
-    deck.auth.stop()
     deck.start_auth(listen=deck.auth_url.removeprefix("http://"))
     new = deck.login()
     assert jwt.get_unverified_header(new)["kid"] != kid

@@ -24,7 +24,7 @@ OK, FAILED, USAGE = 0, 1, 2
 def tapedeck(*arguments, text="", environment=None):
     return subprocess.run(
         [str(RELEASE / "tapedeck"), *map(str, arguments)],
-        input=text, capture_output=True, text=True, timeout=60,
+        input=text, capture_output=True, text=True, timeout=120,
         env={**os.environ, **(environment or {})},
     )
 
@@ -86,7 +86,7 @@ def without_capabilities(*arguments):
     """As a user for whom a folder's mode counts."""
     return subprocess.run(
         ["setpriv", "--bounding-set=-all", "--inh-caps=-all", RELEASE / "tapedeck", *arguments],
-        capture_output=True, text=True, timeout=60, input="a good password\n",
+        capture_output=True, text=True, timeout=120, input="a good password\n",
     )
 
 
@@ -379,7 +379,7 @@ def test_a_copy_of_the_running_system_is_a_whole_system(served, tmp_path):
     mp3 = served.wait_for_end(done)["mp3"]
     wait_for(lambda: served.mails_about(done), what="the email")
     sound = client.get(f"/v1/conversions/{done}/mp3").content
-    running = client.upload(media.long_clip(20).read_bytes(), query="?name=two.mp4").json()["id"]
+    running = client.upload(media.long_clip(60).read_bytes(), query="?name=two.mp4").json()["id"]
     served.wait_for_state(running, "converting")
     copy = tmp_path / "backups" / "copy"
     copy.parent.mkdir()
@@ -400,7 +400,7 @@ def test_a_copy_of_the_running_system_is_a_whole_system(served, tmp_path):
         assert other.client(BEN)
         assert other.client().get(f"/v1/conversions/{done}/mp3").content == sound
         assert other.client().get(f"/v1/conversions/{later}").status_code == 404
-        assert other.wait_for_end(running, seconds=120)["state"] == "done"
+        assert other.wait_for_end(running, seconds=240)["state"] == "done"
         assert len(other.mails_about(done)) == 1
         wait_for(lambda: other.mails_about(running), what="the email")
     finally:

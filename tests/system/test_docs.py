@@ -19,7 +19,7 @@ def commands(page):
     return re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.M | re.S)
 
 
-def type_into_shell(folder, script, answers, seconds=60):
+def type_into_shell(folder, script, answers, seconds=300):
     """What a shell on a terminal shows, and its exit status; answers: {prompt: what is typed}."""
     pid, terminal = pty.fork()
     if pid == 0:

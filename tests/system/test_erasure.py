@@ -26,7 +26,7 @@ def users(deck):
 
 
 def as_if_erased_earlier(deck, by_ms):
-    with sqlite3.connect(deck.data / "users.db") as database:
+    with sqlite3.connect(deck.data / "users.db", timeout=30) as database:
         database.execute("UPDATE user SET erased_at = erased_at - ? WHERE erased_at > 0", [by_ms])
 
 
@@ -77,7 +77,7 @@ def test_only_gateways_say_what_is_erased(deck):
     expect(requests.post(url, json={"erased": []}), 403, "not_allowed")
     expect(requests.post(url, data=b"no JSON", headers=key), 400, "bad_request")
     expect(requests.post(url, json={"erased": ["x"]}, headers=key), 400, "bad_request")
-    with sqlite3.connect(deck.data / "users.db") as database:
+    with sqlite3.connect(deck.data / "users.db", timeout=30) as database:
         everybody = [row[0] for row in database.execute("SELECT id FROM user")]
     answer = requests.post(url, json={"erased": [*everybody, "0" * 24]}, headers=key)
     assert answer.status_code == 204

@@ -14,7 +14,7 @@ from workshop import wait_for
 def deck(tmp_path_factory):
     made = Deck(tmp_path_factory.mktemp("uploads"))
     made.start_both(**{"limits.uploads_per_user": "100"})
-    made.start("converter")
+    made.start("converter", {"recovery.lease": "10s"})
     made.start("notifier", {"gateway.public_url": made.url})
     yield made
     made.close()
@@ -276,7 +276,7 @@ def test_an_upload_needs_a_token(deck):
 
 def test_everything_ends_and_nothing_is_left(deck):
     """After all of the above."""
-    wait_for(deck.is_reconciled, what="that nothing is due")
+    wait_for(deck.is_reconciled, 180, "that nothing is due")
     records = deck.records()
     assert {r["state"] for r in records.values()} <= {"done", "failed"}
     assert deck.blobs("video") == set(records)
@@ -287,14 +287,14 @@ def test_everything_ends_and_nothing_is_left(deck):
 
 def test_messages_make_it_quick(tmp_path):
     """Long before anybody looks for what is overdue."""
-    slow = {"recovery.lease": "60s", "recovery.look_interval": "60s"}
+    slow = {"recovery.lease": "5m", "recovery.look_interval": "5m"}
     deck = Deck(tmp_path)
     try:
         deck.start_both(**slow)
         deck.start("converter", slow)
         deck.start("notifier", slow)
         id = deck.client().upload(media.clip(5).read_bytes()).json()["id"]
-        deck.wait_for_state(id, "done", seconds=20)
-        wait_for(lambda: deck.mails_about(id), 20, what="the mail")
+        deck.wait_for_state(id, "done", seconds=60)
+        wait_for(lambda: deck.mails_about(id), what="the mail")
     finally:
         deck.close()

@@ -38,7 +38,7 @@ class Place:
              "--config", self.server.config_folder / "90-tapedeck.cnf",
              "--files", self.server.folder / "files", "--logs", self.logs,
              "--socket", self.server.socket, "--restart", self.server.restart, *more],
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=300,
             env={**os.environ, **(environment or {})},
         )
 
@@ -64,7 +64,7 @@ class Place:
              f"--port={self.server.port}", f"--user={user}", *options,
              *(tls if self.tls.exists() and "--skip-ssl" not in options else []), "-N", "-B",
              "-e", sql, *([database] if database else [])],
-            capture_output=True, text=True, timeout=30,
+            capture_output=True, text=True, timeout=90,
             env={**os.environ, "MYSQL_PWD": password},
         )
 
@@ -159,7 +159,7 @@ def there_is_a_test_database(place):
 
 def it_listens_on_other_networks(place):
     try:
-        socket.create_connection((ELSEWHERE, place.server.port), timeout=2).close()
+        socket.create_connection((ELSEWHERE, place.server.port), timeout=10).close()
     except OSError:
         return False
     return True
@@ -506,7 +506,7 @@ def run_backup(place, recipient, folder, *more):
     return subprocess.run(
         [DEPLOY / "backup", "--recipient", recipient, "--to", folder,
          "--uri-file", place.secrets / "backup.uri", "--ca", place.tls / "ca.pem", *more],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=180,
     )
 
 
@@ -515,7 +515,7 @@ def run_restore(place, action, identity, file, *more):
     return subprocess.run(
         [DEPLOY / "restore", action, "--identity", identity, *(to if action == "into" else []),
          *more, file],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=300,
     )
 
 

@@ -112,7 +112,7 @@ def test_a_mail_server_that_is_down_uses_up_no_attempts(workshop):
     conversion = make_done(workshop)
     mail, away = workshop.data / "mail", workshop.data / "away"
     ready = f"http://{notifier.ops_address()}/readyz"
-    wait_for(lambda: requests.get(ready, timeout=5).status_code == 200, what="readiness")
+    wait_for(lambda: requests.get(ready, timeout=30).status_code == 200, what="readiness")
     mail.rename(away)
     workshop.seed("message", "mp3", conversion)
     wait_for(lambda: "cannot work now" in notifier.log(), what="a probe that fails")
@@ -154,7 +154,7 @@ def test_a_kill_after_any_step_makes_one_mail(tmp_path):
                 return not notifier.is_running() or is_sent
 
             wait_for(is_over, what="an end")
-            time.sleep(0.4)
+            notifier.wait_until_nothing_comes()
             was_killed = not notifier.is_running()
             notifier.kill()
             shop.start("notifier")

@@ -148,7 +148,7 @@ class Mixture(Deck):
         if "notifier" not in self.ours:
             mail = self.servers.mail
             sender = original.Notifier(mail.urls["submission"], mail.ca_file)
-            sender.notify(self.host.get("mp3", seconds=30)[1])
+            sender.notify(self.host.get("mp3", seconds=90)[1])
 
     def mails(self):
         return self.servers.mail.mails(self.account[0])
@@ -192,7 +192,7 @@ def upload_to_mail(mixture, tmp_path):
 
     mixture.play_the_rest()
     mails = wait_for(
-        lambda: mixture.mails()[mails_before:], 30, f"the mail: {mixture.logs()}"
+        lambda: mixture.mails()[mails_before:], 90, f"the mail: {mixture.logs()}"
     )
     assert mails[0]["To"] == mixture.account[0]
     fid = fid_in(mails[0])
@@ -270,19 +270,19 @@ def test_a_video_without_sound_is_told_of_and_stops_none_behind_it(mixture):
     token = gateway.login(mixture.account)
     gateway.upload(token, media.silent_clip())
     gateway.upload(token, media.clip())
-    wait_for(lambda: len(mixture.mails()) == 2, 30, "both mails")
+    wait_for(lambda: len(mixture.mails()) == 2, 90, "both mails")
     assert sorted(r["state"] for r in mixture.remote_records()) == ["done", "failed"]
 
 
 def test_an_originals_video_outlives_its_record_and_our_mp3_does_not(mixture):
-    times = {"retention.video": "1s", "retention.mp3": "3s"}
+    times = {"retention.video": "1s", "retention.mp3": "12s"}
     mixture.replace("notifier", **times)
     mixture.replace("converter", **times)
     gateway = mixture.gateway_in_use()
     video = gateway.upload(gateway.login(mixture.account), media.clip())
-    [mail] = wait_for(mixture.mails, 30, "the mail")
+    [mail] = wait_for(mixture.mails, 90, "the mail")
     mp3 = fid_in(mail)
     assert mixture.stores.document("mp3s", mp3)
-    wait_for(lambda: not mixture.remote_records(), 30, "the record's end")
+    wait_for(lambda: not mixture.remote_records(), 90, "the record's end")
     assert not mixture.stores.document("mp3s", mp3)
     assert mixture.stores.videos.get(ObjectId(video)).read() == media.clip().read_bytes()

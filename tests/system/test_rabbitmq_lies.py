@@ -125,7 +125,7 @@ def test_a_drop_that_may_not_have_been_heard_is_not_told_as_done():
     with Liar(Basic_Get=[message], Channel_Close=END) as liar:
         dropped = subprocess.run(
             [RELEASE / "tapedeck", "queue", "dead", "drop", "--all", "--set", "stores.queue=rabbitmq",
-             "--set", f"rabbitmq.uri={liar.uri}"], capture_output=True, text=True, timeout=30)
+             "--set", f"rabbitmq.uri={liar.uri}"], capture_output=True, text=True, timeout=90)
         assert spec.Basic.Ack in liar.heard
         assert dropped.returncode == 1 and "broker" in dropped.stderr, dropped
 
@@ -136,7 +136,7 @@ def test_a_connection_that_breaks_is_not_told_as_a_missing_queue(tmp_path):
         migrated = subprocess.run(
             [RELEASE / "tapedeck", "migrate", "--set", f"data.dir={tmp_path / 'data'}",
              "--set", "stores.queue=rabbitmq", "--set", f"rabbitmq.uri={liar.uri}"],
-            capture_output=True, text=True, timeout=30)
+            capture_output=True, text=True, timeout=90)
         assert migrated.returncode == 1
         assert "queue video.dead: broker" in migrated.stderr, migrated
         assert "missing" not in migrated.stderr, migrated

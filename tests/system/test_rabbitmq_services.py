@@ -26,7 +26,7 @@ def test_a_conversion_goes_from_message_to_message(workshop, host):
     converter = start(workshop, host, "converter")
     conversion = workshop.upload(media.clip(5), message="off")
     host.put("video", body_of(conversion).encode())
-    record = workshop.wait_for_state(conversion, "done", seconds=10)
+    record = workshop.wait_for_state(conversion, "done", seconds=90)
     # A consumer that only knows what the original's does.
     properties, body = host.get("mp3")
     message = json.loads(body)
@@ -58,7 +58,7 @@ def test_what_nobody_can_read_is_a_dead_letter_and_stops_nothing(workshop, host)
     host.put("video", body_of("66f000000000000000000001").encode())  # gone: no dead letter
     conversion = workshop.upload(media.clip(5), message="off")
     host.put("video", body_of(conversion).encode())
-    workshop.wait_for_state(conversion, "done", seconds=15)
+    workshop.wait_for_state(conversion, "done", seconds=90)
     assert host.length("video") == 0
     letters = host.handle().must("dead")["letters"]
     assert len(letters) == len(bodies)
@@ -90,7 +90,7 @@ def test_a_video_of_an_original_gateway_is_converted(workshop, host):
     start(workshop, host, "converter", **{"messages.original": "on"})
     video = workshop.seed("blob", "video", media.clip(5)).strip()
     host.put_original("video", video_fid=video, **NAMELESS)
-    _, body = host.get("mp3", seconds=15)
+    _, body = host.get("mp3")
     message = json.loads(body)
     assert message["video_fid"] == video and message["username"] == NAMELESS["username"]
     assert message["mp3_fid"] in workshop.blobs("mp3")
@@ -127,7 +127,7 @@ def test_a_long_job_outlasts_heartbeats_and_the_consumers_time(workshop, host):
         os.kill(worker, signal.SIGCONT)
     assert workshop.wait_for_state(conversion, "done")["claim"] == 1
     host.put("video", body_of(next_one).encode())
-    workshop.wait_for_state(next_one, "done", seconds=10)
+    workshop.wait_for_state(next_one, "done", seconds=90)
     host.broker.evaluate("application:set_env(rabbit, consumer_timeout, 1800000).")
     assert host.length("video") == 0
     log = host.broker.log()[log_size:]

@@ -80,7 +80,7 @@ class Asked:
 
 def check(deck, asked, mails_max=1):
     """What was answered is so, whatever else there is has ended too, and nothing is left."""
-    wait_for(deck.is_reconciled, 60, "that nothing is due")
+    wait_for(deck.is_reconciled, 180, "that nothing is due")
     records = deck.records()
     done = {id for id, record in records.items() if record["state"] == "done"}
     assert done == set(records) >= set(asked.kept)
@@ -128,8 +128,8 @@ def test_a_kill_after_any_step_breaks_no_promise(tmp_path, servers, home, victim
                 try:
                     asked.ask(Client(deck.url, deck.token))
                 except OSError:  # of a connection, and only because it died
-                    service.process.wait(timeout=5)
-                time.sleep(0.5)  # what may come yet
+                    service.process.wait(timeout=30)
+                service.wait_until_nothing_comes()
             else:
                 wait_for(lambda: not service.is_running() or deck.is_reconciled(), what="an end")
             was_killed = not service.is_running()
@@ -148,16 +148,17 @@ def test_a_kill_after_any_step_breaks_no_promise(tmp_path, servers, home, victim
 
 def test_a_frozen_converter_that_wakes_leaves_nothing(deck):
     """Its worker stands still too; by then another one has made the MP3, and cleaned up."""
-    frozen = deck.start("converter", LEASE)
-    conversion = deck.upload(media.long_clip(10), email=ANNA[0])
+    lease = {"recovery.lease": "4s"}
+    frozen = deck.start("converter", lease)
+    conversion = deck.upload(media.long_clip(60), email=ANNA[0])
     deck.wait_for_state(conversion, "converting")
     wait_for(lambda: deck.databases["mp3s"].fs.chunks.find_one(), what="a part of an MP3")
     frozen.process.send_signal(signal.SIGSTOP)
     for name in ("converter", "notifier"):
-        deck.start(name, LEASE)
-    record = deck.wait_for_state(conversion, "done", seconds=60)
+        deck.start(name, lease)
+    record = deck.wait_for_state(conversion, "done", seconds=300)
     assert record["claim"] == 2 and record["lost"] == 1
-    wait_for(deck.is_reconciled, 30, "that nothing is due")
+    wait_for(deck.is_reconciled, what="that nothing is due")
     assert deck.blobs("mp3") == {record["mp3"]["id"]}
     frozen.process.send_signal(signal.SIGCONT)
     wait_for(lambda: "not ours any more" in frozen.log(), what="that it gives up")
@@ -178,7 +179,7 @@ def wait_for_sending(deck):
 @pytest.mark.parametrize("server", ["mongodb", "smtp"])
 def test_a_stop_does_not_wait_for_a_server_that_stands_still(deck, servers, server):
     """What cannot be written down is as if the services had been killed."""
-    slow = {"mongodb.timeout": "15s", "mail.timeout": "8s"}
+    slow = {"mongodb.timeout": "30s", "mail.timeout": "20s"}
     options = {**LEASE, **slow, "stop.drain_max": "500ms"}
     asked = Asked()
     deck.start_gateway(options)
@@ -186,7 +187,7 @@ def test_a_stop_does_not_wait_for_a_server_that_stands_still(deck, servers, serv
     client = Client(deck.url, deck.token)
     if server == "smtp":
         servers.signal("smtp", signal.SIGSTOP)
-    asked.kept.append(upload(client, media.long_clip(3) if server == "mongodb" else media.clip(1)))
+    asked.kept.append(upload(client, media.long_clip(30) if server == "mongodb" else media.clip(1)))
     try:
         if server == "mongodb":
             deck.wait_for_state(asked.kept[0], "converting")
@@ -196,8 +197,8 @@ def test_a_stop_does_not_wait_for_a_server_that_stands_still(deck, servers, serv
         begun = time.monotonic()
         for service in stopped:
             service.process.terminate()
-        assert [service.process.wait(timeout=10) for service in stopped] == [0, 0, 0]
-        assert time.monotonic() - begun < 6.5
+        assert [service.process.wait(timeout=60) for service in stopped] == [0, 0, 0]
+        assert time.monotonic() - begun < 15
     finally:
         servers.signal(server, signal.SIGCONT)
     deck.start_gateway(LEASE)
@@ -210,10 +211,10 @@ def test_probes_do_not_wait_for_a_server_that_stands_still(deck, servers):
     """Records stand still: told as such, and the service is ready as every other replica."""
     def ask(path):
         address = deck.address_of(deck.gateway, "ops")
-        answer = requests.get(f"http://{address}/{path}", timeout=6)
+        answer = requests.get(f"http://{address}/{path}", timeout=20)
         return answer.status_code, answer
 
-    deck.start_gateway({"mongodb.timeout": "15s"})
+    deck.start_gateway({"mongodb.timeout": "30s"})
     wait_for(lambda: ask("readyz")[0] == 200, what="readiness")
     servers.signal("mongodb", signal.SIGSTOP)
     try:
@@ -261,15 +262,15 @@ def test_an_index_that_is_missing_is_named_and_made_again(
 
 
 def test_what_a_stopped_converter_hands_back_another_one_converts(deck):
-    patient = {"recovery.lease": "4s"}  # nobody is to be taken over
+    patient = {"recovery.lease": "10s"}  # nobody is to be taken over
     first = deck.start("converter", {**patient, "stop.drain_max": "500ms"})
-    conversion = deck.upload(media.long_clip(8), email=ANNA[0])
+    conversion = deck.upload(media.long_clip(60), email=ANNA[0])
     deck.wait_for_state(conversion, "converting")
     for name in ("converter", "notifier"):
         deck.start(name, patient)
     assert first.stop() == 0
     assert not first.worker_pids()
-    record = deck.wait_for_state(conversion, "done", seconds=60)
+    record = deck.wait_for_state(conversion, "done", seconds=300)
     assert (record["claim"], record["lost"], record["attempts"]) == (2, 0, 0)
     assert deck.blobs("mp3") == {record["mp3"]["id"]}
     wait_for(lambda: deck.mails_about(conversion), what="the mail")

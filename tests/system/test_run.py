@@ -82,11 +82,11 @@ def test_it_serves_until_ctrl_c_and_writes_no_secret(tmp_path):
     assert subprocess.run(command, shell=True, capture_output=True, text=True).stdout.count(".") == 2
     log = (folder / "serve.log").read_text()
     os.killpg(process.pid, signal.SIGINT)
-    output += process.communicate(timeout=60)[0]
+    output += process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     for secret in secrets:
         assert len(secret) > 15 and secret not in output and secret not in log
-    wait_for(lambda: not processes_in(tmp_path), 5, "the end of all processes")
+    wait_for(lambda: not processes_in(tmp_path), what="the end of all processes")
     assert not (folder / "data").exists()
 
 
@@ -101,7 +101,7 @@ def test_what_is_built_is_not_for_its_user_alone(tmp_path):
         (tmp_path / path).chmod(0o755)
     shutil.copy(ROOT / "scripts" / "run", tmp_path / "scripts")
     subprocess.run(
-        [tmp_path / "scripts" / "run", "--exit"], capture_output=True, timeout=60, umask=0o022,
+        [tmp_path / "scripts" / "run", "--exit"], capture_output=True, timeout=120, umask=0o022,
         env={**os.environ, "TMPDIR": str(tmp_path), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
     )
     assert (tmp_path / "build-release").stat().st_mode & 0o777 == 0o755
@@ -111,5 +111,5 @@ def test_what_is_built_is_not_for_its_user_alone(tmp_path):
 def test_wrong_arguments_are_refused(tmp_path):
     for arguments in (["--nonsense"], ["a", "b"], [tmp_path / "missing.mp4"]):
         process = run(*arguments, folder=tmp_path)
-        assert process.communicate(timeout=30)[0]
+        assert process.communicate(timeout=60)[0]
         assert process.returncode == 2

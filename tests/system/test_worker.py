@@ -212,7 +212,7 @@ def test_it_dies_with_its_parent(running):
     wait_for(lambda: limit(work, "Max open files") == 4, what="the limits")
     work.process.send_signal(signal.SIGKILL)
     work.process.wait()
-    wait_for(lambda: not os.path.exists(f"/proc/{work.worker}"), 5, "the worker's end")
+    wait_for(lambda: not os.path.exists(f"/proc/{work.worker}"), 30, "the worker's end")
 
 
 def long_film(name, hours):
@@ -282,9 +282,9 @@ def test_a_day_of_silence_in_a_small_file_is_too_long_at_once(workshop):
     assert source.stat().st_size < MIB
     start = time.monotonic()
     conversion = workshop.upload(source)
-    record = workshop.wait_for_state(conversion, "failed", "done", seconds=60)
+    record = workshop.wait_for_state(conversion, "failed", "done", seconds=240)
     assert record["error"]["code"] == "too_long"
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 60
 
 
 def test_sound_that_hides_its_length_is_stopped_at_the_limit(workshop):
@@ -295,7 +295,7 @@ def test_sound_that_hides_its_length_is_stopped_at_the_limit(workshop):
     source = workshop.folder / "hidden.flac"
     source.write_bytes(data)
     workshop.start("converter", {"limits.duration_max": "10m"})
-    record = workshop.wait_for_state(workshop.upload(source), "failed", "done", seconds=60)
+    record = workshop.wait_for_state(workshop.upload(source), "failed", "done")
     assert record["error"]["code"] == "too_long"
 
 
@@ -306,5 +306,5 @@ def test_a_start_that_never_comes_is_not_searched_for_for_ever(workshop):
     )
     workshop.start("converter", {"limits.duration_max": "1m"})
     conversion = workshop.upload(source, start_seconds="10")
-    record = workshop.wait_for_state(conversion, "failed", "done", seconds=60)
+    record = workshop.wait_for_state(conversion, "failed", "done")
     assert record["error"]["code"] == "too_long"

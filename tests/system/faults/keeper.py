@@ -9,6 +9,7 @@ import time
 
 from cluster import SERVICES
 from served import command_of, is_alive
+from workshop import wait_for
 
 RESTART_S = 1
 
@@ -55,11 +56,15 @@ class Keeper:
         (folder / "pid.new").rename(folder / "pid")
 
     def kill(self, name):
-        """False where it does not run just now."""
+        """False where it does not run just now. It is dead afterwards, and not to be killed again."""
         pid = self.cluster.pid(name)
         if not is_alive(pid):
             return False
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        wait_for(lambda: not is_alive(pid), what=f"the end of {name}")
         return True
 
     def close(self):

@@ -30,6 +30,7 @@ def kills(house, count, dice):
         time.sleep(KILL_EVERY_S)
     uploads.wait()
     wait_for(lambda: not house.stores.unsettled(), 180, "that nothing is due")
+    wait_for(lambda: sum(house.keeper.deaths.values()) >= killed, what="that the last death is seen")
     assert sum(house.keeper.deaths.values()) == killed, (house.keeper.deaths, killed)
     records = house.stores.all_records().values()
     jobs = sum(record["lost"] for record in records)
