@@ -4,12 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static void hand_over_at(struct segment *segment, uint64_t frame)
-{
-    segment->hand_over = frame;
-    segment->compared = frame - SEGMENT_EVIDENCE_FRAMES;
-}
-
 struct segment *segment_create(uint64_t begin, uint64_t hand_over)
 {
     assert(hand_over >= begin + SEGMENT_EVIDENCE_FRAMES);
@@ -17,7 +11,7 @@ struct segment *segment_create(uint64_t begin, uint64_t hand_over)
     if (segment == NULL)
         abort();
     frame_row_init(&segment->row, begin);
-    hand_over_at(segment, hand_over);
+    segment_hand_over_at(segment, hand_over);
     return segment;
 }
 
@@ -27,9 +21,10 @@ void segment_destroy(struct segment *segment)
     free(segment);
 }
 
-void segment_extend(struct segment *segment, uint64_t frames)
+void segment_hand_over_at(struct segment *segment, uint64_t frame)
 {
-    hand_over_at(segment, segment->hand_over + frames);
+    segment->hand_over = frame;
+    segment->compared = frame - SEGMENT_EVIDENCE_FRAMES;
 }
 
 struct segment *segment_at(struct segment *segment, uint64_t frame)
