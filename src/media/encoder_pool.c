@@ -35,8 +35,7 @@ struct encoder_pool {
     uint64_t frame_samples;
     struct segment_plan plan;
     uint64_t period_frames;
-    uint64_t kept_blocks;  /* behind the slowest encoder, for a lead-in to begin in */
-    uint64_t ahead_blocks; /* of it, at most */
+    uint64_t kept_blocks; /* behind the slowest encoder, for a lead-in to begin in */
     uint32_t worker_count;
     uint32_t started_count;
     struct worker *workers; /* owned */
@@ -61,16 +60,6 @@ static uint64_t blocks_of(uint64_t frames, uint64_t samples_per_frame)
     return (frames * samples_per_frame + PCM_BLOCK_SAMPLES - 1) / PCM_BLOCK_SAMPLES;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t most(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static uint64_t kept_blocks(const struct encoder_pool_settings *settings)
 {
     if (settings->encoders == 1)
@@ -85,17 +74,12 @@ static struct segment_plan make_plan(const struct encoder_pool_settings *setting
     return segment_plan_make(frames, settings->encoders);
 }
 
-static uint64_t ahead_blocks(const struct encoder_pool_settings *settings)
-{
-    struct segment_plan plan = make_plan(settings);
-    return blocks_of(segment_plan_ahead(&plan),
-                     mp3_frame_samples(settings->encoder.sample_rate_hz)) +
-           AHEAD_BLOCKS;
-}
-
 size_t encoder_pool_blocks(const struct encoder_pool_settings *settings)
 {
-    return (size_t)(kept_blocks(settings) + ahead_blocks(settings));
+    struct segment_plan plan = make_plan(settings);
+    return (size_t)(blocks_of(segment_plan_ahead(&plan),
+                              mp3_frame_samples(settings->encoder.sample_rate_hz)) +
+                    kept_blocks(settings) + AHEAD_BLOCKS);
 }
 
 /* ---- Under the lock ---- */
@@ -117,45 +101,12 @@ static void tell_of_progress(struct encoder_pool *pool)
         pthread_cond_signal(&pool->readable);
 }
 
-/* The first block that is still needed. While frames wait to be read, that is one so early that
- * those that wait stay few. */
-static uint64_t needed_block(const struct encoder_pool *pool)
-{
-    uint64_t block = blocks_of(pool->next_read + pool->plan.longest, pool->frame_samples);
-    for (uint32_t i = 0; i < pool->worker_count; i++) {
-        const struct segment *segment = pool->workers[i].segment;
-        if (segment != NULL)
-            block = least(block, segment->block);
-    }
-    return block;
-}
-
-/* Blocks that no encoder goes back to are free for more sound. */
-static void release_blocks(struct encoder_pool *pool)
-{
-    uint64_t block = needed_block(pool);
-    if (block > pool->kept_blocks)
-        pcm_ring_release(pool->ring, block - pool->kept_blocks);
-}
-
-/* Where the last segment hands over: where it was to, but where its encoder is slow, no later than
- * the sound that is held reaches, for the next one would have to wait for what it begins with. */
-static uint64_t hand_over(const struct encoder_pool *pool)
-{
-    const struct segment *last = pool->last;
-    uint64_t reach =
-        (needed_block(pool) + pool->ahead_blocks) * PCM_BLOCK_SAMPLES / pool->frame_samples;
-    uint64_t soonest = most(frame_row_end(&last->row) + SEGMENT_EVIDENCE_FRAMES,
-                            last->row.begin + SEGMENT_LEAD_IN_FRAMES + SEGMENT_FRAMES_MIN);
-    return least(last->hand_over, most(reach, soonest));
-}
-
 static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_given)
 {
     uint64_t begin = 0, from = 0;
     if (pool->last != NULL) {
-        from = segment_plan_take_over(hand_over(pool), frames_given, pool->period_frames);
-        segment_hand_over_at(pool->last, from);
+        from = segment_plan_take_over(pool->last->hand_over, frames_given, pool->period_frames);
+        segment_extend(pool->last, from - pool->last->hand_over);
         begin = from - SEGMENT_LEAD_IN_FRAMES;
     }
     uint64_t length = segment_plan_length(&pool->plan, pool->taken_count++, from);
@@ -169,13 +120,27 @@ static struct segment *take_segment(struct encoder_pool *pool, uint64_t frames_g
     return segment;
 }
 
+/* Blocks that no encoder goes back to are free for more sound; but while frames wait to be read,
+ * only so much that those that wait stay few. */
+static void release_blocks(struct encoder_pool *pool)
+{
+    uint64_t block = blocks_of(pool->next_read + pool->plan.longest, pool->frame_samples);
+    for (uint32_t i = 0; i < pool->worker_count; i++) {
+        const struct segment *segment = pool->workers[i].segment;
+        if (segment != NULL && segment->block < block)
+            block = segment->block;
+    }
+    if (block > pool->kept_blocks)
+        pcm_ring_release(pool->ring, block - pool->kept_blocks);
+}
+
 /* Past the end of its segment, an encoder joins the next one, and goes on until it can. It waits
  * for one that is behind, and where nobody has taken the next segment, it goes on through it. */
 static bool try_to_join(struct encoder_pool *pool, struct segment *segment)
 {
     while (!pool->is_stopped && frame_row_end(&segment->row) > segment->hand_over) {
         if (segment->later == NULL) {
-            segment_hand_over_at(segment, segment->hand_over + pool->plan.longest);
+            segment_extend(segment, pool->plan.longest);
             return false;
         }
         const struct segment *other = segment_at(segment->later, frame_row_end(&segment->row) - 1);
@@ -349,7 +314,6 @@ bool encoder_pool_start(const struct encoder_pool_settings *settings, struct pcm
     pool->plan = make_plan(settings);
     pool->period_frames = segment_plan_period_frames(settings->encoder.sample_rate_hz);
     pool->kept_blocks = kept_blocks(settings);
-    pool->ahead_blocks = ahead_blocks(settings);
     pool->worker_count = settings->encoders;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);

@@ -4,6 +4,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
+static void hand_over_at(struct segment *segment, uint64_t frame)
+{
+    segment->hand_over = frame;
+    segment->compared = frame - SEGMENT_EVIDENCE_FRAMES;
+}
+
 struct segment *segment_create(uint64_t begin, uint64_t hand_over)
 {
     assert(hand_over >= begin + SEGMENT_EVIDENCE_FRAMES);
@@ -11,7 +17,7 @@ struct segment *segment_create(uint64_t begin, uint64_t hand_over)
     if (segment == NULL)
         abort();
     frame_row_init(&segment->row, begin);
-    segment_hand_over_at(segment, hand_over);
+    hand_over_at(segment, hand_over);
     return segment;
 }
 
@@ -21,10 +27,9 @@ void segment_destroy(struct segment *segment)
     free(segment);
 }
 
-void segment_hand_over_at(struct segment *segment, uint64_t frame)
+void segment_extend(struct segment *segment, uint64_t frames)
 {
-    segment->hand_over = frame;
-    segment->compared = frame - SEGMENT_EVIDENCE_FRAMES;
+    hand_over_at(segment, segment->hand_over + frames);
 }
 
 struct segment *segment_at(struct segment *segment, uint64_t frame)

@@ -42,9 +42,8 @@ struct segment {
 struct segment *segment_create(uint64_t begin, uint64_t hand_over);
 void segment_destroy(struct segment *segment); /* only this one, not those taken later */
 
-/* Nobody has taken the next one: it may hand over elsewhere, SEGMENT_EVIDENCE_FRAMES after what its
- * encoder has made, or later. */
-void segment_hand_over_at(struct segment *segment, uint64_t frame);
+/* Nobody has taken the next one: it is longer by so many frames. */
+void segment_extend(struct segment *segment, uint64_t frames);
 
 /* Who makes that frame, among `segment` and those that it, and they in turn, were joined to. */
 struct segment *segment_at(struct segment *segment, uint64_t frame);

@@ -117,7 +117,7 @@ static void a_segment_that_nobody_follows_grows(void **state)
     struct segment *segment = segment_create(0, 400);
     add(segment, 700, 1, 0);
     assert_int_equal(segment_certain_end(segment), 400);
-    segment_hand_over_at(segment, 800);
+    segment_extend(segment, 400);
     assert_int_equal(segment->hand_over, 800);
     assert_int_equal(segment_certain_end(segment), 700);
     segment_destroy(segment);
