@@ -1,11 +1,13 @@
 """deploy/kubernetes holds together, as far as can be seen without a cluster: tests/kubernetes has one."""
 
 import base64
+import http.server
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import jwt
@@ -314,6 +316,50 @@ END
                           env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
     assert told.stdout == "convert  overdue by 12.5 s\nvideo    12 messages wait\n"
     assert "no notifier answers" in told.stderr and told.returncode == 0
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """As a gateway does without a token."""
+
+    def do_GET(self):
+        self.send_error(401)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("failing", ["get statefulsets", "get job/migrate-1"])
+def test_up_goes_on_when_the_cluster_does_not_answer_once(tmp_path, failing):
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f"""#!/bin/bash
+        if [[ "$*" == *"{failing}"* ]] && [ ! -e {tmp_path}/failed ]; then
+            touch {tmp_path}/failed
+            echo "Unable to connect to the server: TLS handshake timeout" >&2
+            exit 1
+        fi
+        case "$*" in
+        *get\\ statefulsets*) echo "Deployment/gateway 1 1 1 1 1 1" ;;
+        *get\\ job/migrate-1*) echo 1 ;;
+        *get\\ secret*) echo eW91QGV4YW1wbGUub3Jn ;;
+        *user\\ list*) echo you@example.org ;;
+        esac
+""")
+    kubectl.chmod(0o755)
+    server = http.server.HTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    shutil.copytree(DEPLOY, tmp_path / "deploy")  # `up` writes to a folder beside
+    try:
+        told = subprocess.run(
+            [tmp_path / "deploy/minikube/up", "--context", "c", "--image", "tapedeck:1", "--no-sample",
+             "--address", f"http://127.0.0.1:{server.server_port}"],
+            capture_output=True, text=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert told.returncode == 0, told.stderr
+    assert (tmp_path / "failed").exists() and "handshake" in told.stderr
+    assert "deployment/gateway is ready" in told.stdout and "job/migrate is done" in told.stdout
 
 
 def test_logs_of_one_conversion_are_those_of_its_requests_too(tmp_path):
