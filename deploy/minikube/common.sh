@@ -1,5 +1,6 @@
 # Sourced by the scripts beside it and by those of deploy/kubernetes and deploy/k9s.
 set -euo pipefail
+unset CDPATH
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -41,6 +42,14 @@ value_of() {
 ask() {
     kubectl_here exec "$1" -c "$2" -- bash -c \
         'exec 3<>/dev/tcp/127.0.0.1/9090 && printf "GET $0 HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$3" </dev/null
+}
+
+# is_there KIND NAME. A cluster that does not answer has said neither, and what is there may not be made anew.
+is_there() {
+    local found
+    found=$(kubectl_here get "$1" "$2" --ignore-not-found -o name) ||
+        fail "cannot see whether there is the $1 $2, as kubectl says above; nothing was changed"
+    [ -n "$found" ]
 }
 
 # How to get what is missing; each project's own page has the other ways.

@@ -391,6 +391,7 @@ def test_a_new_signing_key_joins_those_that_are_still_needed(tmp_path):
     kubectl.write_text(f"""#!/bin/bash
         case "$*" in
         *"config current-context") echo here ;;
+        *"-o name") echo secret/signing-keys ;;
         *go-template*) printf '%s' '{rows}' ;;
         *create*) printf '%s\n' "$@" | sed -n 's/^--from-file=//p' | xargs -n 1 basename >{made} ;;
         esac
@@ -402,3 +403,19 @@ def test_a_new_signing_key_joins_those_that_are_still_needed(tmp_path):
     names = made.read_text().split()
     assert "2 signing keys" in done.stdout and len(names) == 2
     assert "last.key.json" in names and "old.key.json" not in names
+
+
+def test_keys_are_not_replaced_where_the_cluster_does_not_answer(tmp_path):
+    kubectl, made = tmp_path / "kubectl", tmp_path / "made"
+    kubectl.write_text(f"""#!/bin/bash
+        case "$*" in
+        *"config current-context") echo here ;;
+        *" get "*) echo "The connection to the server was refused" >&2; exit 1 ;;
+        *create*) echo "$@" >>{made} ;;
+        esac
+""")
+    kubectl.chmod(0o755)
+    done = subprocess.run([KUBERNETES / "rotate-keys"], capture_output=True, text=True,
+                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert done.returncode == 1 and "nothing was changed" in done.stderr
+    assert not made.exists()
