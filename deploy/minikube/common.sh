@@ -48,7 +48,7 @@ ask() {
 is_there() {
     local found
     found=$(kubectl_here get "$1" "$2" --ignore-not-found -o name) ||
-        fail "cannot see whether there is the $1 $2, as kubectl says above; nothing was changed"
+        fail "cannot see whether there is the $1 $2, as kubectl says above; what is there stays as it is"
     [ -n "$found" ]
 }
 

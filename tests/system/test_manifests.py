@@ -381,41 +381,43 @@ def test_logs_of_one_conversion_are_those_of_its_requests_too(tmp_path):
     assert unknown.returncode == 1 and "no service has said anything of c2" in unknown.stderr
 
 
-def test_a_new_signing_key_joins_those_that_are_still_needed(tmp_path):
-    """The one that was replaced long ago goes, the one that it was replaced by stays."""
-    kept = {"old.key.json": 1_000, "last.key.json": 2_000}
+def rotate_keys(tmp_path, answers):
+    """With a kubectl that gives these answers, cases of bash by its arguments; and the arguments
+    with which it is to make something, one a line."""
     kubectl, made = tmp_path / "kubectl", tmp_path / "made"
-    files = {name: base64.b64encode(b'{"created_at_ms":%d000,' % made_at).decode()
-             for name, made_at in kept.items()}
-    rows = "".join(f"{name} {file}\n" for name, file in files.items())
+    made.touch()
     kubectl.write_text(f"""#!/bin/bash
         case "$*" in
         *"config current-context") echo here ;;
-        *"-o name") echo secret/signing-keys ;;
-        *go-template*) printf '%s' '{rows}' ;;
-        *create*) printf '%s\n' "$@" | sed -n 's/^--from-file=//p' | xargs -n 1 basename >{made} ;;
+        *create*) printf '%s\n' "$@" >{made} ;;
+        {answers}
         esac
 """)
     kubectl.chmod(0o755)
     done = subprocess.run([KUBERNETES / "rotate-keys"], capture_output=True, text=True,
                           env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    return done, made.read_text().split()
+
+
+def test_a_new_signing_key_joins_those_that_are_still_needed(tmp_path):
+    """The one that was replaced long ago goes, the one that it was replaced by stays."""
+    kept = {"old.key.json": 1_000, "last.key.json": 2_000}
+    files = {name: base64.b64encode(b'{"created_at_ms":%d000,' % made_at).decode()
+             for name, made_at in kept.items()}
+    rows = "".join(f"{name} {file}\n" for name, file in files.items())
+    done, made = rotate_keys(tmp_path, f"""
+        *"-o name") echo secret/signing-keys ;;
+        *go-template*) printf '%s' '{rows}' ;;
+    """)
     assert done.returncode == 0, done.stderr
-    names = made.read_text().split()
+    names = [os.path.basename(argument) for argument in made if argument.startswith("--from-file=")]
     assert "2 signing keys" in done.stdout and len(names) == 2
     assert "last.key.json" in names and "old.key.json" not in names
 
 
 def test_keys_are_not_replaced_where_the_cluster_does_not_answer(tmp_path):
-    kubectl, made = tmp_path / "kubectl", tmp_path / "made"
-    kubectl.write_text(f"""#!/bin/bash
-        case "$*" in
-        *"config current-context") echo here ;;
+    done, made = rotate_keys(tmp_path, """
         *" get "*) echo "The connection to the server was refused" >&2; exit 1 ;;
-        *create*) echo "$@" >>{made} ;;
-        esac
-""")
-    kubectl.chmod(0o755)
-    done = subprocess.run([KUBERNETES / "rotate-keys"], capture_output=True, text=True,
-                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    assert done.returncode == 1 and "nothing was changed" in done.stderr
-    assert not made.exists()
+    """)
+    assert done.returncode == 1 and "signing-keys, as kubectl says above" in done.stderr
+    assert not made
