@@ -13,6 +13,24 @@ mysql_account() {
     echo "mysqls://tapedeck_$1:$(value_of mysql-server "$1")@localhost:${forwarded##*:}/tapedeck" >"$work/$1.uri"
 }
 
+need_client() {
+    command -v mariadb >/dev/null || command -v mysql >/dev/null ||
+        fail "needs a client of MariaDB or MySQL (Debian: apt-get install mariadb-client)"
+}
+
+# need_in_mongodb VARIABLE TOOL...: what MongoDB's pod has to have, unless the variable names a command in its place.
+need_in_mongodb() {
+    local command=${!1:-} tool
+    if [ -n "$command" ]; then
+        command -v "${command%% *}" >/dev/null || fail "$1: there is no command ${command%% *}"
+        return
+    fi
+    for tool in "${@:2}"; do
+        kubectl_here exec mongodb-0 -c mongodb -- bash -c 'command -v "$0"' "$tool" >/dev/null ||
+            fail "MongoDB's pod does not answer, or has no $tool: use an image that has it, or name a command by $1"
+    done
+}
+
 # in_mongodb COMMANDS: runs them in the first member's pod. $config there is a file with the administrator's URI.
 in_mongodb() {
     kubectl_here exec -i mongodb-0 -c mongodb -- bash -euc '

@@ -16,9 +16,19 @@ fail() {
     exit 1
 }
 # The comment that the script begins with.
+help() {
+    sed -n -e '/^# shellcheck/q' -e '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+}
 usage() {
-    sed -n -e '/^# shellcheck/q' -e '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    help >&2
     exit 2
+}
+case ${1:-} in -h | --help) help && exit ;; esac
+
+# has_value OPTION VALUE...: or else the call is wrong. An empty value is that of a variable which was not set.
+has_value() {
+    [ $# -ge 2 ] || usage
+    [ -n "$2" ] || fail "$1 is empty"
 }
 
 kubectl_here() {
@@ -29,6 +39,7 @@ kubectl_here() {
 take_context() {
     [ $# -ne 0 ] || return 0
     [ $# -eq 2 ] && [ "$1" = --context ] || usage
+    has_value "$@"
     context=$2
 }
 
@@ -40,7 +51,7 @@ value_of() {
 # ask POD CONTAINER PATH: what the operations port says. It is asked from inside the pod, since the network
 # policies let nobody else reach it.
 ask() {
-    kubectl_here exec "$1" -c "$2" -- bash -c \
+    kubectl_here exec "$1" -c "$2" --pod-running-timeout=2s -- bash -c \
         'exec 3<>/dev/tcp/127.0.0.1/9090 && printf "GET $0 HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$3" </dev/null
 }
 
@@ -50,6 +61,16 @@ is_there() {
     found=$(kubectl_here get "$1" "$2" --ignore-not-found -o name) ||
         fail "cannot see whether there is the $1 $2, as kubectl says above; what is there stays as it is"
     [ -n "$found" ]
+}
+
+# Of each StatefulSet and Deployment a line: its name, `ready`, `starting` or `off`, how many pods are ready, and how
+# many are wanted. A rollout is ready at its end.
+workloads() {
+    kubectl_here get statefulsets,deployments -o jsonpath='{range .items[*]}{.kind}/{.metadata.name}|{.spec.replicas}|{.status.updatedReplicas}|{.status.readyReplicas}|{.status.replicas}|{.metadata.generation}|{.status.observedGeneration}{"\n"}{end}' |
+        awk -F '|' '{
+            state = $2 == $3 && $2 == $4 && $2 == $5 && $6 == $7 ? "ready" : "starting"
+            print tolower($1), $2 == "0" ? "off" : state, $4 + 0, $2
+        }'
 }
 
 # How to get what is missing; each project's own page has the other ways.

@@ -6,10 +6,14 @@ fail() {
     echo "$(basename "$0"): $*" >&2
     exit 1
 }
+help() {
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+}
 usage() {
-    sed -n '/^#   deploy/,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    help >&2
     exit 2
 }
+case ${1:-} in -h | --help) help && exit ;; esac
 
 work=$(mktemp -d)
 chmod 700 "$work"

@@ -256,36 +256,104 @@ def test_a_signing_key_that_is_made_for_a_cluster_is_one_of_auths(tmp_path):
         deck.close()
 
 
-def test_a_cluster_is_not_touched_by_a_backup_that_is_not_whole(tmp_path):
-    key, asked = tmp_path / "key", tmp_path / "asked"
-    kubectl = tmp_path / "kubectl"
-    kubectl.write_text(f'#!/bin/sh\necho "$@" >>{asked}\nexit 1\n')
+def run_with_kubectl(tmp_path, script, *arguments, answers="", environment=()):
+    """With a kubectl that gives these answers, cases of bash by its arguments, and with the arguments
+    of all its calls, one call a line."""
+    kubectl, calls = tmp_path / "kubectl", tmp_path / "calls"
+    calls.write_text("")
+    kubectl.write_text(f"""#!/bin/bash
+        echo "$*" | tr '\\n' ' ' >>{calls}
+        echo >>{calls}
+        case "$*" in
+        {answers}
+        esac
+""")
     kubectl.chmod(0o755)
+    done = subprocess.run(
+        [DEPLOY / script, *arguments], capture_output=True, text=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **dict(environment)},
+    )
+    return done, calls.read_text().splitlines()
+
+
+@pytest.fixture
+def backup_of_a_cluster(tmp_path):
+    """A folder as `backup` writes them, its key, and for whom it is encrypted."""
+    key, folder = tmp_path / "key", tmp_path / "backup"
+    folder.mkdir()
     subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
     recipient = subprocess.run(
         ["age-keygen", "-y", key], check=True, capture_output=True, text=True
     ).stdout.strip()
     for name in ("accounts.sql", "mongodb.archive", "secrets.yaml"):
         subprocess.run(["age", "--encrypt", "--recipient", recipient, "--output",
-                        tmp_path / f"{name}.age"], input=b"x" * 100_000, check=True)
+                        folder / f"{name}.age"], input=b"x" * 100_000, check=True)
+    return folder, key, recipient
+
+
+def test_a_cluster_is_not_touched_by_a_backup_that_is_not_whole(tmp_path, backup_of_a_cluster):
+    folder, key, _ = backup_of_a_cluster
 
     def restore():
-        return subprocess.run(
-            [KUBERNETES / "restore", "--identity", key, tmp_path], capture_output=True, text=True,
-            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-        )
+        return run_with_kubectl(tmp_path, "kubernetes/restore", "--identity", key, folder,
+                                answers="*) exit 1 ;;")
 
-    archive = tmp_path / "mongodb.archive.age"
+    archive = folder / "mongodb.archive.age"
     archive.write_bytes(archive.read_bytes()[:-1])
-    refused = restore()
+    refused, calls = restore()
     assert refused.returncode == 1 and "was changed" in refused.stderr
-    assert not asked.exists()
-    (tmp_path / "secrets.yaml.age").unlink()
-    assert restore().returncode == 1 and not asked.exists()
+    assert not calls
+    (folder / "secrets.yaml.age").unlink()
+    refused, calls = restore()
+    assert refused.returncode == 1 and not calls
+    shutil.rmtree(folder)
+    refused, calls = restore()
+    assert "there is no folder" in refused.stderr and not calls
 
 
-SCRIPTS = ["compose/prepare", "kubernetes/backup", "kubernetes/restore", "kubernetes/rotate-keys",
-           "minikube/down", "minikube/logs", "minikube/queues", "minikube/status", "minikube/up"]
+@pytest.mark.parametrize("answers, environment, said", [
+    ("*mongorestore*) exit 1 ;;", {}, "has no mongorestore: use an image that has it, or name a command by MONGODB_LOAD"),
+    ("", {"MONGODB_LOAD": "/nowhere/load --all"}, "MONGODB_LOAD: there is no command /nowhere/load"),
+])
+def test_services_are_not_stopped_for_what_cannot_be_restored(
+        tmp_path, backup_of_a_cluster, answers, environment, said):
+    folder, key, _ = backup_of_a_cluster
+    refused, calls = run_with_kubectl(
+        tmp_path, "kubernetes/restore", "--identity", key, folder, answers=answers, environment=environment)
+    assert refused.returncode == 1 and said in refused.stderr
+    assert not [call for call in calls if " scale " in call]
+
+
+TO_MYSQL = "*port-forward*) echo 'Forwarding from 127.0.0.1:9 -> 3306' ;;"
+
+
+def test_a_restore_that_ends_early_says_that_the_services_are_stopped(tmp_path, backup_of_a_cluster):
+    folder, key, _ = backup_of_a_cluster
+    failed, calls = run_with_kubectl(
+        tmp_path, "kubernetes/restore", "--identity", key, folder,
+        answers=TO_MYSQL + "*get*deployments*) echo gateway 1 ;; *' wait '*) exit 1 ;;")
+    assert failed.returncode == 1 and "with the services stopped" in failed.stderr
+    assert [call for call in calls if " scale " in call]
+
+
+@pytest.mark.parametrize("answers, said", [
+    ("*mongodump*) exit 1 ;;", "has no mongodump: use an image that has it, or name a command by MONGODB_DUMP"),
+    (TO_MYSQL, "has no URI"),
+])
+def test_a_backup_that_fails_leaves_nothing(tmp_path, backup_of_a_cluster, answers, said):
+    _, _, recipient = backup_of_a_cluster
+    to = tmp_path / "to"
+    to.mkdir()
+    failed, _ = run_with_kubectl(
+        tmp_path, "kubernetes/backup", "--recipient", recipient, "--to", to, answers=answers)
+    assert failed.returncode == 1 and said in failed.stderr
+    assert not list(to.iterdir())
+
+
+IN_CLUSTER = ["kubernetes/backup", "kubernetes/restore", "kubernetes/rotate-keys", "minikube/down",
+              "minikube/logs", "minikube/queues", "minikube/status", "minikube/up"]
+SCRIPTS = [*IN_CLUSTER, "compose/prepare", "container/base", "container/check", "mysql/backup",
+           "mysql/restore", "mysql/secure"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -293,6 +361,60 @@ def test_a_script_that_is_called_wrongly_says_how_it_is_called(script):
     told = subprocess.run([DEPLOY / script, "--nonsense"], capture_output=True, text=True)
     assert told.returncode == 2
     assert f"deploy/{script}" in told.stderr and "shellcheck" not in told.stderr
+    asked = subprocess.run([DEPLOY / script, "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0 and asked.stdout == told.stderr
+
+
+@pytest.mark.parametrize("script", IN_CLUSTER)
+def test_no_cluster_is_taken_for_another_where_a_variable_was_not_set(tmp_path, script):
+    refused, calls = run_with_kubectl(tmp_path, script, "--context", "")
+    assert refused.returncode == 1 and "--context is empty" in refused.stderr
+    assert not calls
+
+
+WORKLOADS_READY = """
+    *get\\ statefulsets*) printf '%s\\n' 'StatefulSet/mysql|1|1|1|1|1|1' 'Deployment/auth|1|1|1|1|1|1' ;;
+"""
+AUTH_RUNS = """
+    *status.phase*) echo 'auth-1|auth|service|Running|' ;;
+    *"get pods -o wide") echo auth-1 ;;
+    */metrics) echo 'tapedeck_queue_length{queue="video"} 0' ;;
+"""
+AUTH_IS_READY = """ */readyz) echo '{"ready":true,"dependencies":[{"name":"users","ok":true}]}' ;; """
+
+
+def test_status_says_what_is_not_ready_and_why(tmp_path):
+    def status(answers):
+        return run_with_kubectl(tmp_path, "minikube/status", answers=answers)[0]
+
+    well = status(WORKLOADS_READY + AUTH_RUNS + AUTH_IS_READY)
+    assert well.returncode == 0 and re.search(r"^auth-1 +ready$", well.stdout, re.M), well.stderr
+
+    waits = status(WORKLOADS_READY + AUTH_RUNS + """
+        */readyz) echo '{"ready":false,"dependencies":[{"name":"users","ok":false,"reason":"refused"}]}' ;; """)
+    assert waits.returncode == 1 and re.search(r"^auth-1 +NOT READY  users: refused", waits.stdout, re.M)
+
+    silent = status(WORKLOADS_READY + AUTH_RUNS + "*/readyz) exit 1 ;;")
+    assert silent.returncode == 1 and "NOT READY  does not answer" in silent.stdout
+
+    pending = status(WORKLOADS_READY + """
+        *status.phase*) echo 'auth-1|auth|service|Pending|image "tapedeck:9" is not present' ;;
+    """ + AUTH_RUNS)
+    assert pending.returncode == 1 and 'NOT READY  image "tapedeck:9" is not present' in pending.stdout
+
+    off = status("""
+        *get\\ statefulsets*) printf '%s\\n' 'Deployment/auth|1|1|1|1|1|1' 'Deployment/converter|0||||2|2' \\
+            'Deployment/gateway|2|2|1|2|3|3' ;;
+    """ + AUTH_RUNS + AUTH_IS_READY)
+    assert off.returncode == 1
+    assert "deployment/converter         off" in off.stdout
+    assert "deployment/gateway           rolling out: 1 of 2 pods are ready" in off.stdout
+
+    nobody = status(WORKLOADS_READY + AUTH_IS_READY + "*/metrics) exit 1 ;;" + AUTH_RUNS)
+    assert nobody.returncode == 1 and "nobody says what waits" in nobody.stderr
+
+    assert "there is no Tapedeck" in status("").stderr
+    assert "does not answer" in status("*) exit 1 ;;").stderr
 
 
 def test_queues_are_told_from_what_the_services_say(tmp_path):
@@ -338,7 +460,7 @@ def test_up_goes_on_when_the_cluster_does_not_answer_once(tmp_path, failing):
             exit 1
         fi
         case "$*" in
-        *get\\ statefulsets*) echo "Deployment/gateway 1 1 1 1 1 1" ;;
+        *get\\ statefulsets*) echo "Deployment/gateway|1|1|1|1|1|1" ;;
         *get\\ job/migrate-1*) echo 1 ;;
         *get\\ secret*) echo eW91QGV4YW1wbGUub3Jn ;;
         *user\\ list*) echo you@example.org ;;
@@ -364,39 +486,46 @@ def test_up_goes_on_when_the_cluster_does_not_answer_once(tmp_path, failing):
 
 def test_logs_of_one_conversion_are_those_of_its_requests_too(tmp_path):
     lines = [
-        "time=3 service=converter request=r1 event=done conversion=c1",
+        "time=3 service=converter request=r1 event=done conversion=c1 mp3=m1",
         "time=1 service=gateway request=r1 event=request",
         "time=2 service=gateway request=r2 event=request",
+        "time=4 service=notifier event=sent conversion=c1",
     ]
-    kubectl = tmp_path / "kubectl"
-    kubectl.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
-    kubectl.chmod(0o755)
 
     def logs(what):
-        return subprocess.run([DEPLOY / "minikube" / "logs", what], capture_output=True, text=True,
-                              env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+        return run_with_kubectl(tmp_path, "minikube/logs", what,
+                                answers="*) printf '%s\\n' " + " ".join(f"'{line}'" for line in lines) + " ;;")
 
-    assert logs("c1").stdout.splitlines() == [lines[1], lines[0]]
-    unknown = logs("c2")
+    for what in ("c1", "m1"):
+        told, [call] = logs(what)
+        assert told.stdout.splitlines() == [lines[1], lines[0], lines[3]]
+        # A pod that has not started yet would end all else.
+        assert "--ignore-errors" in call
+    unknown, _ = logs("c2")
     assert unknown.returncode == 1 and "no service has said anything of c2" in unknown.stderr
 
 
+@pytest.mark.parametrize("arguments, said", [
+    (["--image", "tapedeck"], "say NAME:TAG"),
+    (["--image", "tapedeck@sha256:0123"], "say NAME:TAG"),
+    (["--image", "tapedeck:1.0@sha256:0123"], "say NAME:TAG"),
+    (["--image", "tapedeck:Release_1"], "small letters"),
+    (["--overlay", "/nowhere"], "no kustomization.yaml"),
+    (["/tmp"], "no file that can be read"),
+])
+def test_up_refuses_what_cannot_work_before_it_changes_anything(tmp_path, arguments, said):
+    refused, calls = run_with_kubectl(tmp_path, "minikube/up", "--context", "c", *arguments)
+    assert refused.returncode == 1 and said in refused.stderr
+    assert not calls
+
+
 def rotate_keys(tmp_path, answers):
-    """With a kubectl that gives these answers, cases of bash by its arguments; and the arguments
-    with which it is to make something, one a line."""
-    kubectl, made = tmp_path / "kubectl", tmp_path / "made"
-    made.touch()
-    kubectl.write_text(f"""#!/bin/bash
-        case "$*" in
+    """And the arguments with which something is to be made."""
+    done, calls = run_with_kubectl(tmp_path, "kubernetes/rotate-keys", answers=f"""
         *"config current-context") echo here ;;
-        *create*) printf '%s\n' "$@" >{made} ;;
         {answers}
-        esac
-""")
-    kubectl.chmod(0o755)
-    done = subprocess.run([KUBERNETES / "rotate-keys"], capture_output=True, text=True,
-                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    return done, made.read_text().split()
+    """)
+    return done, next((call for call in calls if " create " in call), "").split()
 
 
 def test_a_new_signing_key_joins_those_that_are_still_needed(tmp_path):

@@ -214,6 +214,7 @@ static void log_end(const struct job *job, const struct job_report *report,
     bool is_done = report->outcome == JOB_DONE;
     const struct log_field fields[] = {
         FIELD_TEXT("conversion", record->id.text),
+        FIELD_TEXT("mp3", is_done ? record->mp3.id.text : NULL),
         FIELD_COUNT("claim", record->claim),
         FIELD_TEXT("state", conversion_state_name(record->state)),
         FIELD_TEXT("code", record->error.code[0] != '\0' ? record->error.code : NULL),
