@@ -26,7 +26,7 @@ def wait_for_worker(converter, workshop, conversion):
 
 
 def test_a_video_becomes_an_mp3_and_a_message(workshop, tmp_path):
-    workshop.start("converter")
+    converter = workshop.start("converter")
     conversion = workshop.upload(media.clip(5), name="talk.mp4")
     record = workshop.wait_for_state(conversion, "done")
     assert record["claim"] == 1 and record["attempts"] == 0 and record["lost"] == 0
@@ -37,6 +37,9 @@ def test_a_video_becomes_an_mp3_and_a_message(workshop, tmp_path):
     assert abs(media.seconds_of(tmp_path / "out.mp3") - 5) < 0.2
     wait_for(lambda: workshop.length("mp3") == 1, what="the message `mp3`")
     assert workshop.length("video") == 0
+    # The mail names the MP3, not the conversion.
+    named = f"conversion={conversion} mp3={record['mp3']['id']}"
+    wait_for(lambda: named in converter.log(), what="its line in the log")
     workshop.check_promises([conversion], mails=False)
 
 
