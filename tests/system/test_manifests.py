@@ -276,6 +276,45 @@ def run_with_kubectl(tmp_path, script, *arguments, answers="", environment=()):
     return done, calls.read_text().splitlines()
 
 
+def test_the_commands_of_the_readme_make_all_that_it_lists(tmp_path):
+    page = (KUBERNETES / "README.md").read_text()
+    rows = re.findall(r"^   \| (?:Secret|ConfigMap) \| (.*?) \|", page, re.M)
+    listed = [name for row in rows for name in re.findall(r"`(.*?)`", row)]
+    [commands] = [block for block in re.findall(r"^   ```sh\n(.*?)^   ```$", page, re.M | re.S)
+                  if "private=" in block]
+    private, created = tmp_path / "tapedeck-private", tmp_path / "created"
+    private.mkdir()
+    for name in ("mongodb.uri", "rabbitmq.uri", "rabbitmq-migrate.uri", "app.uri", "migrate.uri",
+                 "smtp.uri", "gateway-tls.pem", "gateway-tls.key", "servers-ca.pem"):
+        (private / name).write_text("\n")
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f"""#!/bin/bash
+        [[ $1 != --* ]] || shift 2
+        [[ $1 != --* ]] || shift 2
+        case "$1 $2" in
+        "config current-context") echo here ;;
+        "create secret") echo "$4" >>{created} ;;
+        "create configmap") echo "$3" >>{created} ;;
+        esac
+        for argument; do
+            case $argument in
+            --cert=* | --key=* | --from-file=*) [ -s "${{argument##*=}}" ] || exit 1 ;;
+            esac
+        done
+""")
+    kubectl.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], cwd=ROOT, capture_output=True, text=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(created.read_text().split()) == sorted(listed)
+    for name in ("auth", "gateway"):
+        subprocess.run(
+            ["openssl", "verify", "-CAfile", private / "authorities.pem", "-verify_hostname", name,
+             private / name / "server.pem"], check=True, capture_output=True)
+
+
 @pytest.fixture
 def backup_of_a_cluster(tmp_path):
     """A folder as `backup` writes them, its key, and for whom it is encrypted."""
@@ -457,38 +496,66 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize("failing", ["get statefulsets", "get job/migrate-1"])
-def test_up_goes_on_when_the_cluster_does_not_answer_once(tmp_path, failing):
-    kubectl = tmp_path / "kubectl"
-    kubectl.write_text(f"""#!/bin/bash
-        if [[ "$*" == *"{failing}"* ]] && [ ! -e {tmp_path}/failed ]; then
-            touch {tmp_path}/failed
-            echo "Unable to connect to the server: TLS handshake timeout" >&2
-            exit 1
-        fi
-        case "$*" in
+@pytest.fixture
+def gateway_address():
+    server = http.server.HTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def up(tmp_path, *arguments, answers):
+    """In a copy of deploy, since it writes to a folder beside."""
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    return run_with_kubectl(
+        tmp_path, tmp_path / "deploy/minikube/up", "--no-sample", *arguments, answers=answers + """
         *get\\ statefulsets*) echo "Deployment/gateway|1|1|1|1|1|1" ;;
         *get\\ job/migrate-1*) echo 1 ;;
         *get\\ secret*) echo eW91QGV4YW1wbGUub3Jn ;;
-        *user\\ list*) echo you@example.org ;;
+        *user\\ list*) echo "2026-11-24T10:00:00Z  enabled  you@example.org" ;;
+    """)
+
+
+@pytest.mark.parametrize("failing", ["get statefulsets", "get job/migrate-1"])
+def test_up_goes_on_when_the_cluster_does_not_answer_once(tmp_path, gateway_address, failing):
+    done, _ = up(tmp_path, "--context", "c", "--image", "tapedeck:1", "--address", gateway_address, answers=f"""
+        *"{failing}"*) if [ ! -e {tmp_path}/failed ]; then
+                touch {tmp_path}/failed
+                echo "Unable to connect to the server: TLS handshake timeout" >&2
+                exit 1
+            fi ;;&
+    """)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "failed").exists() and "handshake" in done.stderr
+    assert "deployment/gateway is ready" in done.stdout and "job/migrate is done" in done.stdout
+
+
+@pytest.mark.parametrize("there, is_made", [
+    ("you@example.org", False), ("not-you@example.org", True), ("you@example.organic", True),
+])
+def test_up_makes_the_first_account_where_it_is_missing(tmp_path, gateway_address, there, is_made):
+    done, calls = up(tmp_path, "--context", "c", "--image", "tapedeck:1", "--address", gateway_address,
+                     answers=f"*user\\ list*) echo '2026-11-24T10:00:00Z  enabled  {there}' ;;")
+    assert done.returncode == 0, done.stderr
+    assert any("user add you@example.org --admin" in call for call in calls) == is_made
+
+
+@pytest.mark.parametrize("is_built", [True, False])
+def test_up_looks_whether_minikube_has_built_the_image(tmp_path, is_built):
+    """`minikube image build` exits with 0 even where it has not."""
+    minikube = tmp_path / "minikube"
+    minikube.write_text(f"""#!/bin/bash
+        case "$*" in
+        *"image build"*) echo "docker.io/library/$6" >{tmp_path}/built ;;
+        *"image ls") {"cat" if is_built else "true"} {tmp_path}/built 2>/dev/null ;;
         esac
 """)
-    kubectl.chmod(0o755)
-    server = http.server.HTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    shutil.copytree(DEPLOY, tmp_path / "deploy")  # `up` writes to a folder beside
-    try:
-        told = subprocess.run(
-            [tmp_path / "deploy/minikube/up", "--context", "c", "--image", "tapedeck:1", "--no-sample",
-             "--address", f"http://127.0.0.1:{server.server_port}"],
-            capture_output=True, text=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-        )
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert told.returncode == 0, told.stderr
-    assert (tmp_path / "failed").exists() and "handshake" in told.stderr
-    assert "deployment/gateway is ready" in told.stdout and "job/migrate is done" in told.stdout
+    minikube.chmod(0o755)
+    refused, calls = run_with_kubectl(tmp_path, "minikube/up", answers="*apply*) exit 1 ;;")
+    assert refused.returncode == 1 and (tmp_path / "built").exists()
+    assert ("the image was not built" not in refused.stderr) == is_built
+    assert any(" apply " in call for call in calls) == is_built
 
 
 def test_logs_of_one_conversion_are_those_of_its_requests_too(tmp_path):
