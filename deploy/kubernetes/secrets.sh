@@ -1,6 +1,6 @@
 # Sourced by the scripts that make passwords, keys and certificates: for a cluster, and for Docker Compose.
 # All of them are files in the folder $work, which only we can read. None is ever an argument of a command, since
-# every user of a machine can see those. Needs openssl; runs with the bash of macOS too.
+# every user of a machine can see those. Needs openssl, and ../script.sh, sourced before.
 
 random_password() {
     # 264 bits, and with what checks of passwords want to see.
@@ -9,9 +9,9 @@ random_password() {
 
 # authority: $work/ca.pem and its key.
 authority() {
-    openssl req -x509 -newkey rsa:3072 -nodes -days 3650 -subj "/CN=Tapedeck in this cluster" \
+    quietly openssl req -x509 -newkey rsa:3072 -nodes -days 3650 -subj "/CN=Tapedeck in this cluster" \
         -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign \
-        -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+        -keyout "$work/ca.key" -out "$work/ca.pem"
 }
 
 # certificate NAME...: $work/NAME/ with server.pem, server.key and ca.pem, for localhost too.
@@ -21,10 +21,10 @@ certificate() {
     mkdir -p "$dir"
     printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=critical,CA:FALSE\n' \
         "$names" >"$dir/extensions"
-    openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$dir/server.key" -out "$dir/request" 2>/dev/null
-    openssl x509 -req -in "$dir/request" -CA "$work/ca.pem" -CAkey "$work/ca.key" \
+    quietly openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$dir/server.key" -out "$dir/request"
+    quietly openssl x509 -req -in "$dir/request" -CA "$work/ca.pem" -CAkey "$work/ca.key" \
         -set_serial "0x$(openssl rand -hex 16)" -days 397 -extfile "$dir/extensions" \
-        -out "$dir/server.pem" 2>/dev/null
+        -out "$dir/server.pem"
     cp "$work/ca.pem" "$dir/ca.pem"
     rm "$dir/request" "$dir/extensions"
 }

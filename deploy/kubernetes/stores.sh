@@ -13,11 +13,6 @@ mysql_account() {
     echo "mysqls://tapedeck_$1:$(value_of mysql-server "$1")@localhost:${forwarded##*:}/tapedeck" >"$work/$1.uri"
 }
 
-need_client() {
-    command -v mariadb >/dev/null || command -v mysql >/dev/null ||
-        fail "needs a client of MariaDB or MySQL (Debian: apt-get install mariadb-client)"
-}
-
 # need_in_mongodb VARIABLE TOOL...: what MongoDB's pod has to have, unless the variable names a command in its place.
 need_in_mongodb() {
     local command=${!1:-} tool

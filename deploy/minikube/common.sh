@@ -1,35 +1,12 @@
 # Sourced by the scripts beside it and by those of deploy/kubernetes and deploy/k9s.
 set -euo pipefail
-unset CDPATH
+. "$(dirname "${BASH_SOURCE[0]}")/../script.sh"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 namespace=tapedeck
 context=''
 profile=${MINIKUBE_PROFILE:-minikube}
-
-say() {
-    echo "$(basename "$0"): $*"
-}
-fail() {
-    say "$@" >&2
-    exit 1
-}
-# The comment that the script begins with.
-help() {
-    sed -n -e '/^# shellcheck/q' -e '2,/^[^#]/s/^# \{0,1\}//p' "$0"
-}
-usage() {
-    help >&2
-    exit 2
-}
-case ${1:-} in -h | --help) help && exit ;; esac
-
-# has_value OPTION VALUE...: or else the call is wrong. An empty value is that of a variable which was not set.
-has_value() {
-    [ $# -ge 2 ] || usage
-    [ -n "$2" ] || fail "$1 is empty"
-}
 
 kubectl_here() {
     kubectl --context "${context:-$profile}" --namespace "$namespace" "$@"
@@ -63,13 +40,13 @@ is_there() {
     [ -n "$found" ]
 }
 
-# Of each StatefulSet and Deployment a line: its name, `ready`, `starting` or `off`, how many pods are ready, and how
-# many are wanted. A rollout is ready at its end.
+# workloads: a line for each StatefulSet and Deployment: its name; `ready`, `starting` or `off`; pods that are ready; pods
+# that are wanted. It is `starting` until the last old pod has gone.
 workloads() {
     kubectl_here get statefulsets,deployments -o jsonpath='{range .items[*]}{.kind}/{.metadata.name}|{.spec.replicas}|{.status.updatedReplicas}|{.status.readyReplicas}|{.status.replicas}|{.metadata.generation}|{.status.observedGeneration}{"\n"}{end}' |
         awk -F '|' '{
             state = $2 == $3 && $2 == $4 && $2 == $5 && $6 == $7 ? "ready" : "starting"
-            print tolower($1), $2 == "0" ? "off" : state, $4 + 0, $2
+            print tolower($1), ($2 == "0" ? "off" : state), $4 + 0, $2
         }'
 }
 
@@ -79,11 +56,17 @@ how_to_get() {
     kubectl) echo "https://kubernetes.io/docs/tasks/tools (macOS: brew install kubectl; Windows: winget install Kubernetes.kubectl; or use \`minikube kubectl --\`)" ;;
     minikube) echo "https://minikube.sigs.k8s.io/docs/start (macOS: brew install minikube; Linux: curl -LO https://storage.googleapis.com/minikube/releases/latest/minikube-linux-amd64 && sudo install minikube-linux-amd64 /usr/local/bin/minikube)" ;;
     k9s) echo "https://k9scli.io/topics/install (macOS: brew install derailed/k9s/k9s; with Go: go install github.com/derailed/k9s@latest)" ;;
+    mariadb) echo "MariaDB's or MySQL's client (Debian: apt-get install mariadb-client)" ;;
     *) echo "your system's packages" ;;
     esac
 }
+# need TOOL OTHER...: one of them.
 need() {
-    command -v "$1" >/dev/null || fail "needs $1: $(how_to_get "$1")"
+    local tool
+    for tool; do
+        ! command -v "$tool" >/dev/null || return 0
+    done
+    fail "needs $1: $(how_to_get "$1")"
 }
 
 # forward SERVICE PORT: sets $forwarded to an address on this machine, until the script ends.

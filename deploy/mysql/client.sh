@@ -2,18 +2,7 @@
 # Sourced by backup and restore. Finds the clients of MariaDB or of MySQL, and writes an account's URI to a file
 # that they read, so that its password is no argument.
 
-fail() {
-    echo "$(basename "$0"): $*" >&2
-    exit 1
-}
-help() {
-    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
-}
-usage() {
-    help >&2
-    exit 2
-}
-case ${1:-} in -h | --help) help && exit ;; esac
+. "$(dirname "${BASH_SOURCE[0]}")/../script.sh"
 
 work=$(mktemp -d)
 chmod 700 "$work"
@@ -23,10 +12,12 @@ if command -v mariadb >/dev/null; then
     flavour=mariadb client=mariadb dump=mariadb-dump
     verified=ssl-verify-server-cert
     dump_options=()
-else
+elif command -v mysql >/dev/null; then
     flavour=mysql client=mysql dump=mysqldump
     verified=ssl-mode=VERIFY_IDENTITY
     dump_options=(--set-gtid-purged=OFF --column-statistics=0)
+else
+    fail "needs a client of MariaDB or MySQL (Debian: apt-get install mariadb-client)"
 fi
 
 # client_file URI_FILE CA_FILE: sets $options, and $database to the URI's.

@@ -35,6 +35,7 @@ def prepared(tmp_path_factory):
     shutil.copytree(DEPLOY / "compose", deploy / "compose", ignore=left_out)
     for folder in ("kubernetes", "mysql"):
         shutil.copytree(DEPLOY / folder, deploy / folder)
+    shutil.copy(DEPLOY / "script.sh", deploy)
     subprocess.run([deploy / "compose" / "prepare"], check=True, capture_output=True)
     return deploy
 

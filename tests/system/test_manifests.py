@@ -169,7 +169,7 @@ def test_every_secret_that_is_mounted_is_made():
             for source in sources:
                 secret = source.get("secret", {})
                 wanted = secret.get("name") or secret.get("secretName")
-                assert wanted is None or re.search(rf"secret {wanted}\b", made), wanted
+                assert wanted is None or re.search(rf"secret {wanted} ", made), wanted
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a PID namespace everywhere")
@@ -337,17 +337,28 @@ def test_a_cluster_is_not_touched_by_a_backup_that_is_not_whole(tmp_path, backup
         return run_with_kubectl(tmp_path, "kubernetes/restore", "--identity", key, folder,
                                 answers="*) exit 1 ;;")
 
-    archive = folder / "mongodb.archive.age"
-    archive.write_bytes(archive.read_bytes()[:-1])
-    refused, calls = restore()
-    assert refused.returncode == 1 and "was changed" in refused.stderr
-    assert not calls
-    (folder / "secrets.yaml.age").unlink()
-    refused, calls = restore()
-    assert refused.returncode == 1 and not calls
+    for file in folder.iterdir():
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-1])
+        refused, calls = restore()
+        assert refused.returncode == 1 and f"{file} cannot be decrypted" in refused.stderr
+        assert not calls
+        file.unlink()
+        refused, calls = restore()
+        assert refused.returncode == 1 and file.name in refused.stderr and not calls
+        file.write_bytes(whole)
     shutil.rmtree(folder)
     refused, calls = restore()
     assert "there is no folder" in refused.stderr and not calls
+
+
+def test_a_restore_that_sees_no_services_has_stopped_none(tmp_path, backup_of_a_cluster):
+    folder, key, _ = backup_of_a_cluster
+    refused, calls = run_with_kubectl(tmp_path, "kubernetes/restore", "--identity", key, folder,
+                                      answers=TO_MYSQL + "*get*deployments*) exit 1 ;;")
+    assert refused.returncode == 1 and "nothing was changed" in refused.stderr
+    assert "services stopped" not in refused.stderr
+    assert not [call for call in calls if " scale " in call]
 
 
 @pytest.mark.parametrize("answers, environment, said", [
@@ -397,9 +408,9 @@ SCRIPTS = [*IN_CLUSTER, "compose/prepare", "container/base", "container/check", 
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_that_is_called_wrongly_says_how_it_is_called(script):
-    told = subprocess.run([DEPLOY / script, "--nonsense"], capture_output=True, text=True)
-    assert told.returncode == 2
+def test_a_script_that_is_called_wrongly_says_how_it_is_called(tmp_path, script):
+    told, calls = run_with_kubectl(tmp_path, script, "--nonsense")
+    assert told.returncode == 2 and not calls
     assert f"deploy/{script}" in told.stderr and "shellcheck" not in told.stderr
     asked = subprocess.run([DEPLOY / script, "--help"], capture_output=True, text=True)
     assert asked.returncode == 0 and asked.stdout == told.stderr
@@ -422,7 +433,7 @@ AUTH_RUNS = """
     */metrics) echo 'tapedeck_queue_length{queue="video"} 0' ;;
 """
 AUTH_IS_READY = """
-    */readyz) echo '{"ready":true,"dependencies":[{"name":"users","ok":true}]}' ;;
+    */readyz) echo '{"ready":true,"checks":[{"name":"users","ok":true}]}' ;;
 """
 
 
@@ -434,9 +445,13 @@ def test_status_says_what_is_not_ready_and_why(tmp_path):
     assert well.returncode == 0 and re.search(r"^auth-1 +ready$", well.stdout, re.M), well.stderr
 
     waits = status(WORKLOADS_READY + AUTH_RUNS + """
-        */readyz) echo '{"dependencies":[{"name":"users","ok":false,"reason":"refused"}]}' ;; """)
+        */readyz) echo '{"ready":false,"checks":[{"name":"users","ok":false,"reason":"refused"}]}' ;; """)
     assert waits.returncode == 1
     assert re.search(r"^auth-1 +NOT READY  users: refused", waits.stdout, re.M)
+
+    stopping = status(WORKLOADS_READY + AUTH_RUNS + """
+        */readyz) echo '{"ready":false,"checks":[{"name":"users","ok":true}]}' ;; """)
+    assert stopping.returncode == 1 and "NOT READY  says so, and not why" in stopping.stdout
 
     silent = status(WORKLOADS_READY + AUTH_RUNS + "*/readyz) exit 1 ;;")
     assert silent.returncode == 1 and "NOT READY  does not answer" in silent.stdout
@@ -454,7 +469,12 @@ def test_status_says_what_is_not_ready_and_why(tmp_path):
     """ + AUTH_RUNS + AUTH_IS_READY)
     assert off.returncode == 1
     assert "deployment/converter         off" in off.stdout
-    assert "deployment/gateway           rolling out: 1 of 2 pods are ready" in off.stdout
+    assert "deployment/gateway           not all ready: 1 of 2 pods are" in off.stdout
+
+    # An older pod is left, one too many, or the newest change was not looked at yet.
+    for rollout in ("2|1|2|2|1|1", "2|2|2|3|1|1", "2|2|2|2|2|1"):
+        begun = status(f"*get\\ statefulsets*) echo 'Deployment/auth|{rollout}' ;;" + AUTH_RUNS + AUTH_IS_READY)
+        assert begun.returncode == 1 and "not all ready" in begun.stdout, rollout
 
     nobody = status(WORKLOADS_READY + AUTH_IS_READY + "*/metrics) exit 1 ;;" + AUTH_RUNS)
     assert nobody.returncode == 1 and "nobody says what waits" in nobody.stderr
@@ -512,6 +532,7 @@ def up(tmp_path, *arguments, answers):
         tmp_path, tmp_path / "deploy/minikube/up", "--no-sample", *arguments, answers=answers + """
         *get\\ statefulsets*) echo "Deployment/gateway|1|1|1|1|1|1" ;;
         *get\\ job/migrate-1*) echo 1 ;;
+        *get\\ configmap*) echo configmap/authorities ;;
         *get\\ secret*) echo eW91QGV4YW1wbGUub3Jn ;;
         *user\\ list*) echo "2026-11-24T10:00:00Z  enabled  you@example.org" ;;
     """)
@@ -584,7 +605,8 @@ def test_logs_of_one_conversion_are_those_of_its_requests_too(tmp_path):
     (["--image", "tapedeck"], "say NAME:TAG"),
     (["--image", "tapedeck@sha256:0123"], "say NAME:TAG"),
     (["--image", "tapedeck:1.0@sha256:0123"], "say NAME:TAG"),
-    (["--image", "tapedeck:Release_1"], "small letters"),
+    (["--image", "tapedeck:Release_1"], "say NAME:TAG"),
+    (["--image", f"tapedeck:{'1' * 56}"], "at most 55"),
     (["--overlay", "/nowhere"], "no kustomization.yaml"),
     (["/tmp"], "no file that can be read"),
 ])
