@@ -14,8 +14,10 @@ fail() {
 help() {
     sed -n -e '/^# shellcheck/q' -e '2,/^[^#]/s/^# \{0,1\}//p' "$0"
 }
+# usage [WORD]: the one that is not understood.
 usage() {
     help >&2
+    [ $# -eq 0 ] || say "$1 is no option, or one too many" >&2
     exit 2
 }
 case ${1:-} in -h | --help) help && exit ;; esac

@@ -7,8 +7,9 @@ random_password() {
     echo "$(openssl rand -base64 33 | tr '+/' '._')-Aa1"
 }
 
-# authority: $work/ca.pem and its key.
+# authority: $work/ca.pem and its key, unless they are there.
 authority() {
+    [ ! -e "$work/ca.key" ] || return 0
     quietly openssl req -x509 -newkey rsa:3072 -nodes -days 3650 -subj "/CN=Tapedeck in this cluster" \
         -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign \
         -keyout "$work/ca.key" -out "$work/ca.pem"

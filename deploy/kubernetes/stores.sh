@@ -1,6 +1,5 @@
 # shellcheck shell=bash disable=SC2034
 # Sourced by backup and restore, after ../minikube/common.sh. How they reach the servers of components/.
-services='gateway auth converter notifier'
 # The Secrets that a restored system needs: the keys that sign tokens, and the first account's password if `up` made
 # one. The passwords of the servers are not among them, since each cluster has its own.
 secrets=(signing-keys login)

@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 namespace=tapedeck
+services='gateway auth converter notifier'
 context=''
 profile=${MINIKUBE_PROFILE:-minikube}
 
@@ -15,9 +16,10 @@ kubectl_here() {
 # take_context OPTION...: for a script that has no other option.
 take_context() {
     [ $# -ne 0 ] || return 0
-    [ $# -eq 2 ] && [ "$1" = --context ] || usage
+    [ "$1" = --context ] || usage "$1"
     has_value "$@"
     context=$2
+    [ $# -eq 2 ] || usage "$3"
 }
 
 # value_of SECRET KEY
@@ -50,6 +52,13 @@ workloads() {
         }'
 }
 
+# look_for_system: sets $workloads to a file with what workloads() says; fails where nothing is there.
+look_for_system() {
+    workloads=$work/workloads
+    workloads >"$workloads" || fail "the cluster ${context:-$profile} does not answer: kubectl says above why"
+    [ -s "$workloads" ] || fail "there is no Tapedeck in the cluster ${context:-$profile}: deploy/minikube/up starts one"
+}
+
 # How to get what is missing; each project's own page has the other ways.
 how_to_get() {
     case $1 in
@@ -69,15 +78,17 @@ need() {
     fail "needs $1: $(how_to_get "$1")"
 }
 
+# What runs beside the script, and ends with it.
+beside=''
+
 # forward SERVICE PORT: sets $forwarded to an address on this machine, until the script ends.
-forwards=''
 forward() {
     local log=$work/forward-$1 i
     : >"$log"
     # Not by kubectl_here: in the background a function runs in a shell of its own, and $! would be that shell's.
     kubectl --context "${context:-$profile}" --namespace "$namespace" port-forward "service/$1" ":$2" \
         >"$log" 2>&1 &
-    forwards="$forwards $!"
+    beside="$beside $!"
     for i in $(seq 100); do
         forwarded=$(sed -n 's/^Forwarding from \(127\.0\.0\.1:[0-9]*\).*/\1/p' "$log" | head -n 1)
         [ -z "$forwarded" ] || return 0
@@ -91,7 +102,7 @@ work=$(mktemp -d)
 chmod 700 "$work"
 finish() {
     local pid
-    for pid in $forwards; do kill "$pid" 2>/dev/null || true; done
+    for pid in $beside; do kill "$pid" 2>/dev/null || true; done
     rm -rf "$work"
 }
 trap finish EXIT
