@@ -4,6 +4,7 @@
 
 static uint64_t divide_up(uint64_t number, uint64_t by)
 {
+    assert(by >= 1);
     return number / by + (number % by != 0 ? 1 : 0);
 }
 

@@ -44,7 +44,7 @@ struct segment_plan {
     uint64_t longest; /* of the segments, in frames */
 };
 
-/* So many frames shared by so many encoders, of which each is to make as many. */
+/* So many frames shared by so many encoders, 1 or more, of which each is to make as many. */
 struct segment_plan segment_plan_make(uint64_t frames, uint32_t encoders);
 
 /* How many frames the segment has that is taken as the one of that number, from 0 on, and begins
