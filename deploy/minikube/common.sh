@@ -42,8 +42,8 @@ is_there() {
     [ -n "$found" ]
 }
 
-# workloads: a line for each StatefulSet and Deployment: its name; `ready`, `starting` or `off`; pods that are ready; pods
-# that are wanted. It is `starting` until the last old pod has gone.
+# workloads: a line for each StatefulSet and Deployment: its name; `ready`, `starting` or `off`; pods that are ready;
+# pods that are wanted. It is `starting` until the last old pod has gone.
 workloads() {
     kubectl_here get statefulsets,deployments -o jsonpath='{range .items[*]}{.kind}/{.metadata.name}|{.spec.replicas}|{.status.updatedReplicas}|{.status.readyReplicas}|{.status.replicas}|{.metadata.generation}|{.status.observedGeneration}{"\n"}{end}' |
         awk -F '|' '{

@@ -270,8 +270,8 @@ def run_with_kubectl(tmp_path, script, *arguments, answers="", environment=()):
 """)
     kubectl.chmod(0o755)
     done = subprocess.run(
-        [DEPLOY / script, *arguments], capture_output=True, text=True,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **dict(environment)},
+        [DEPLOY / script, *arguments], capture_output=True, text=True, timeout=120,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "UP_WAIT_SECONDS": "30", **dict(environment)},
     )
     return done, calls.read_text().splitlines()
 
@@ -386,7 +386,7 @@ def test_services_are_not_stopped_for_what_cannot_be_restored(
     assert not [call for call in calls if " scale " in call]
 
 
-# Of two, one was stopped by a restore that did not come to its end, and one is off on purpose.
+# The second was stopped by a restore that did not come to its end, the third is off on purpose.
 SCALES = "*get*deployments\\ -l*) printf '%s\\n' 'gateway 3' 'converter 2 0' 'notifier 0' ;;"
 
 
@@ -515,6 +515,11 @@ def test_status_says_what_is_not_ready_and_why(tmp_path):
     """ + AUTH_RUNS)
     assert crashes.returncode == 1 and "NOT READY  error: auth.listen = here" in crashes.stdout
 
+    said_nothing = status(WORKLOADS_READY + """
+        *status.phase*) echo 'auth-1|auth|service|Running|back-off 40s restarting failed container' ;;
+    """ + AUTH_RUNS)
+    assert "NOT READY  back-off 40s" in said_nothing.stdout
+
     nobody = status(WORKLOADS_READY + AUTH_IS_READY + "*/metrics) exit 1 ;;" + AUTH_RUNS)
     assert nobody.returncode == 1 and "nobody says what waits" in nobody.stderr
 
@@ -564,7 +569,8 @@ def up(tmp_path, *arguments, answers):
     """In a copy of deploy, since it writes to a folder beside."""
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     return run_with_kubectl(
-        tmp_path, tmp_path / "deploy/minikube/up", "--no-sample", *arguments, answers=answers + WORKLOADS_READY + """
+        tmp_path, tmp_path / "deploy/minikube/up", "--no-sample", *arguments,
+        answers=answers + WORKLOADS_READY + """
         *get\\ job/migrate-1*) echo 1 ;;
         *get\\ configmap*) echo configmap/authorities ;;
         *get\\ secret*) echo eW91QGV4YW1wbGUub3Jn ;;
@@ -682,7 +688,7 @@ def test_logs_go_on_with_pods_that_start_later(tmp_path):
 """)
     kubectl.chmod(0o755)
     following = subprocess.Popen(
-        [DEPLOY / "minikube/logs"], stdout=subprocess.PIPE, text=True,
+        ["timeout", "30", DEPLOY / "minikube/logs"], stdout=subprocess.PIPE, text=True,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
     try:
         followed = [following.stdout.readline() for _ in range(2)]
