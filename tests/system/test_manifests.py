@@ -321,10 +321,17 @@ def test_the_commands_of_the_readme_make_all_that_it_lists(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert sorted(created.read_text().split()) == sorted(listed)
-    for name in ("auth", "gateway"):
-        subprocess.run(
-            ["openssl", "verify", "-CAfile", private / "authorities.pem", "-verify_hostname", name,
-             private / name / "server.pem"], check=True, capture_output=True)
+
+    # The certificates, and those that come after them by the same authority.
+    [renewal] = re.findall(r"^ *bash -euc '[^']*' .*$", commands, re.M)
+    for _ in range(2):
+        for name in ("auth", "gateway"):
+            subprocess.run(
+                ["openssl", "verify", "-CAfile", private / "authorities.pem", "-verify_hostname",
+                 name, private / name / "server.pem"], check=True, capture_output=True)
+        before = (private / "auth/server.pem").read_bytes()
+        subprocess.run(["bash", "-euc", f"private={private}\n{renewal}"], cwd=ROOT, check=True)
+        assert (private / "auth/server.pem").read_bytes() != before
 
 
 @pytest.fixture
@@ -343,10 +350,10 @@ def backup_of_a_cluster(tmp_path):
 
 
 def test_a_cluster_is_not_touched_by_a_backup_that_is_not_whole(tmp_path, backup_of_a_cluster):
-    folder, key, _ = backup_of_a_cluster
+    folder, key, recipient = backup_of_a_cluster
 
-    def restore():
-        return run_with_kubectl(tmp_path, "kubernetes/restore", "--identity", key, folder,
+    def restore(identity=key):
+        return run_with_kubectl(tmp_path, "kubernetes/restore", "--identity", identity, folder,
                                 answers="*) exit 1 ;;")
 
     for file in folder.iterdir():
@@ -357,8 +364,14 @@ def test_a_cluster_is_not_touched_by_a_backup_that_is_not_whole(tmp_path, backup
         assert not calls
         file.unlink()
         refused, calls = restore()
-        assert refused.returncode == 1 and file.name in refused.stderr and not calls
+        assert f"there is no {file.name} in" in refused.stderr and not calls
+        subprocess.run(["age", "--encrypt", "--recipient", recipient, "--output", file],
+                       input=b"", check=True)
+        refused, calls = restore()
+        assert f"{file} is empty" in refused.stderr and not calls
         file.write_bytes(whole)
+    refused, calls = restore(tmp_path / "nothing")
+    assert "nothing cannot be read" in refused.stderr and not calls
     shutil.rmtree(folder)
     refused, calls = restore()
     assert "there is no folder" in refused.stderr and not calls
